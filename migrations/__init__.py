@@ -1,0 +1,1 @@
+"""The Alembic history, shipped inside the wheel as tlsrpt_ingest.migrations."""

@@ -1,0 +1,74 @@
+"""Every bound on what a stranger controls, with its reason; sizes are octets, times seconds."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+MIB: Final = 1 << 20
+
+MESSAGE: Final = 64 * MIB
+"""One message or one file. Mail servers commonly refuse beyond 25 to 50 MiB, so a larger one is no report."""
+
+DOCUMENT: Final = 20 * MIB
+"""One document after inflating. The largest report a field tool accepts is 20 MB (mox); RFC 8460 calls a receiver
+limit of ten megabytes common for the mail itself (section 5.3)."""
+
+DOCUMENTS_OF_A_MESSAGE: Final = 40 * MIB
+"""All documents of one message together, so that a hundred parts of 20 MiB do not add up."""
+
+PARTS: Final = 100
+"""MIME parts looked at in one message. RFC 8460 section 5.3 asks for two; gateways and forwards add a few."""
+
+PART_DEPTH: Final = 10
+"""Nesting of multipart and message/rfc822. A report forwarded twice inside list footers has five."""
+
+HEADER: Final = 64 * 1024
+"""One unfolded header field that we read. RFC 5322 lines end at 998, To: lists of hundreds reach some KiB."""
+
+HEADERS: Final = 1 * MIB
+"""The header block of a message. Postfix's header_size_limit is 100 KiB; beyond it lies only a flood."""
+
+ARCHIVE_MEMBERS: Final = 100_000
+"""Members of one zip or tar: an archive of a decade with one file a report."""
+
+ARCHIVE_DEPTH: Final = 3
+"""Archive in archive: a tar of zips of .json.gz is three."""
+
+JSON_DEPTH: Final = 64
+"""Nesting of the JSON text. RFC 8460 section 4.4 needs six."""
+
+JSON_DIGITS: Final = 64
+"""Digits of one JSON number. A 64-bit count has 19."""
+
+POLICIES: Final = 10_000
+"""Entries of policies[] in one report. mox sends one per recipient domain of an MX host."""
+
+FAILURE_DETAILS: Final = 100_000
+"""Failure details of one report, over all policies."""
+
+STRINGS: Final = 10_000
+"""Elements of one policy-string or mx-host array. A policy file of 64 KB (RFC 8461 section 3.3) has fewer lines."""
+
+TEXT: Final = 65_535
+"""Characters of one string that goes into the database; the whole of it stays in the kept document."""
+
+NAME: Final = 1_000
+"""Characters of a string that people search and group by: organization-name, report-id, domain, result type."""
+
+DEVIATIONS: Final = 1_000
+"""Deviations recorded for one report; the last one then says that there were more."""
+
+COUNT: Final = (1 << 63) - 1
+"""The largest session count that every database holds."""
+
+EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
+"""A report's day outside these is no day: STARTTLS is of 1999 and RFC 8460 of 2018, fixtures begin in 2000."""
+
+BATCH_ITEMS: Final = 500
+"""Items of one transaction: a transaction of 500 costs a tenth of 500 transactions (docs/performance.md)."""
+
+BATCH_OCTETS: Final = 16 * MIB
+"""Octets of the items of one batch, so that memory does not grow with the mailbox."""
+
+BATCH_ROWS: Final = 20_000
+"""Policies and failure details of one transaction, for the same reason."""

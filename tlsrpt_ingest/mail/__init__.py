@@ -1,0 +1,5 @@
+"""From the octets of a message, or of a bare file, to the report documents in it and what its headers say."""
+
+from tlsrpt_ingest.mail.attachment import Document, Mail, open_mail
+
+__all__ = ["Document", "Mail", "open_mail"]

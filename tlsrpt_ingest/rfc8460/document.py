@@ -1,0 +1,89 @@
+"""The report document of RFC 8460 section 4.4 as strict, frozen pydantic models, spelled as the JSON spells it.
+
+Members that RFC 8460 does not know are kept in `model_extra` under their own names. Nothing here repairs: what a sender
+really writes goes through `tlsrpt_ingest.rfc8460.read` first.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from tlsrpt_ingest import limits
+
+Count = Annotated[int, Field(ge=0, le=limits.COUNT)]
+"""A session count: a JSON integer that every database holds."""
+
+
+def _kebab(name: str) -> str:
+    return name.replace("_", "-")
+
+
+class _Object(BaseModel):
+    model_config = ConfigDict(
+        strict=True, frozen=True, extra="allow", alias_generator=_kebab, validate_by_name=True, cache_strings="none"
+    )
+
+    @property
+    def unknown_members(self) -> Mapping[str, object]:
+        """The members that RFC 8460 does not know, as they came."""
+        return self.model_extra or {}
+
+
+class DateRange(_Object):
+    """The reporting period; `start_datetime` says the day, never the end (it is exclusive at Mail.ru and Stalwart)."""
+
+    start_datetime: AwareDatetime
+    end_datetime: AwareDatetime
+
+
+class Policy(_Object):
+    """The policy that the sender saw. For `tlsa`, `policy_domain` may be the MX host (RFC 8460 section 1.1)."""
+
+    policy_type: str
+    policy_string: tuple[str, ...] = ()
+    policy_domain: str | None = None
+    mx_host: tuple[str, ...] = ()
+
+
+class Summary(_Object):
+    """Sessions under the policy; failure details may add up to more (RFC 8460 section 4.4)."""
+
+    total_successful_session_count: Count = 0
+    total_failure_session_count: Count = 0
+
+
+class FailureDetail(_Object):
+    """One kind of failure, met `failed_session_count` times. Addresses are text: kept as the sender wrote them."""
+
+    result_type: str
+    sending_mta_ip: str | None = None
+    receiving_mx_hostname: str | None = None
+    receiving_mx_helo: str | None = None
+    receiving_ip: str | None = None
+    failed_session_count: Count = 0
+    additional_information: str | None = None
+    failure_reason_code: str | None = None
+
+
+class PolicyEntry(_Object):
+    """One element of `policies`."""
+
+    policy: Policy
+    summary: Summary = Summary()
+    failure_details: tuple[FailureDetail, ...] = ()
+
+
+class Report(_Object):
+    """One aggregate report."""
+
+    organization_name: str | None = None
+    date_range: DateRange
+    contact_info: str | None = None
+    report_id: str
+    policies: tuple[PolicyEntry, ...] = ()
+
+    @property
+    def policy_domains(self) -> frozenset[str]:
+        """The policy domains that the report names: with organization, report-id and period, its identity."""
+        return frozenset(entry.policy.policy_domain for entry in self.policies if entry.policy.policy_domain)

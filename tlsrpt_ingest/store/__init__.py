@@ -1,0 +1,1 @@
+"""The SQL database: tables, engine, schema, writing (record) and reading (ask)."""
