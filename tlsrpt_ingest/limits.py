@@ -39,6 +39,13 @@ JSON_DEPTH: Final = 64
 JSON_DIGITS: Final = 64
 """Digits of one JSON number. A 64-bit count has 19."""
 
+JSON_CONTAINERS: Final = 500_000
+"""Objects and arrays of one document: a report of FAILURE_DETAILS and POLICIES has 150,000. Each costs 64 octets
+and more once parsed, where "{}," costs three in the text."""
+
+REPORTS_OF_A_DOCUMENT: Final = 10_000
+"""Reports in one document (JSON Lines): each becomes a row of the ledger, and twelve octets could ask for one."""
+
 POLICIES: Final = 10_000
 """Entries of policies[] in one report. mox sends one per recipient domain of an MX host."""
 
@@ -72,3 +79,6 @@ BATCH_OCTETS: Final = 16 * MIB
 
 BATCH_ROWS: Final = 20_000
 """Policies and failure details of one transaction, for the same reason."""
+
+REASONS: Final = 5
+"""Rejected items that a run names on stderr; the ledger names them all."""

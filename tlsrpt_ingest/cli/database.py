@@ -1,0 +1,68 @@
+"""`db` and `prune`: the database's schema and its age."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from tlsrpt_ingest.cli.setting import Setting, database_option
+from tlsrpt_ingest.store import schema
+from tlsrpt_ingest.store.engine import open_engine
+from tlsrpt_ingest.store.prune import prune as prune_reports
+
+
+class Age(click.ParamType):
+    """An age such as 400d, 12w or 36h."""
+
+    name = "age"
+    _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1), "y": timedelta(days=365)}
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Read the age."""
+        if isinstance(value, timedelta):
+            return value
+        if not (match := re.fullmatch(r"(\d{1,6})([hdwy])", str(value))):
+            self.fail(f"{value!r} is no age: write a number and h, d, w or y, as in 400d", param, ctx)
+        try:
+            return int(match[1]) * self._UNITS[match[2]]
+        except OverflowError:
+            self.fail(f"{value!r} is longer than time is counted", param, ctx)
+
+
+@click.group()
+def db() -> None:
+    """The database's schema."""
+
+
+@db.command()
+@database_option
+@click.pass_obj
+def upgrade(setting: Setting, database: str | None) -> None:
+    """Bring the schema up to this version (SQLite does so by itself on first use)."""
+    engine = open_engine(setting.database_url(database))
+    before, after = schema.upgrade(engine)
+    click.echo(f"{after} (as it was)" if before == after else f"{before or 'empty'} -> {after}")
+
+
+@db.command()
+@database_option
+@click.pass_obj
+def current(setting: Setting, database: str | None) -> None:
+    """Print the schema's revision, and the one that this version needs."""
+    engine = open_engine(setting.database_url(database))
+    click.echo(f"{schema.current(engine) or 'empty'} (this version needs {schema.head()})")
+
+
+@click.command()
+@click.option("--older-than", type=Age(), required=True, metavar="AGE", help="Such as 400d: delete what ended before.")
+@database_option
+@click.pass_obj
+def prune(setting: Setting, older_than: timedelta, database: str | None) -> None:
+    """Delete reports of long ago, in small transactions, so that nobody has to wait."""
+    engine = setting.database(database)
+    try:
+        before = datetime.now(UTC).replace(tzinfo=None) - older_than
+    except OverflowError as error:
+        raise click.BadParameter("that is before the first year", param_hint="--older-than") from error
+    counts = prune_reports(engine, before)
+    click.echo(f"deleted {counts.reports} reports that ended before {before:%Y-%m-%d %H:%M} UTC")
