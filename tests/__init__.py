@@ -1,0 +1,1 @@
+"""The tests. `tests.builders` makes what they read."""
