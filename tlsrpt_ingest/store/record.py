@@ -1,0 +1,119 @@
+"""Write deliveries: idempotent under concurrency, and one that the database refuses costs the others nothing."""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+from sqlalchemy import Engine, select
+
+from tlsrpt_ingest.errors import Unreadable
+from tlsrpt_ingest.outcome import Outcome
+from tlsrpt_ingest.store import tables
+from tlsrpt_ingest.store.delivery import Delivery
+from tlsrpt_ingest.store.engine import writing
+from tlsrpt_ingest.store.speaking import is_of_the_data, is_transient, speaking, words
+from tlsrpt_ingest.store.transaction import Transaction, Vanished
+from tlsrpt_ingest.store.writer import TooLarge
+
+ATTEMPTS: Final = 8
+"""Tries of one transaction. Each deadlock lets one of the writers through, so this many writers get by at once."""
+
+PAUSE: Final = 0.02
+"""Seconds before the second try, doubling from one to the next."""
+
+KEYS: Final = 500
+"""Keys looked up by one statement."""
+
+
+def record(engine: Engine, deliveries: Sequence[Delivery], now: datetime | None = None) -> list[Outcome]:
+    """Record deliveries in one transaction and commit it; one outcome a delivery, in their order.
+
+    Where the database refuses a value, the batch is halved down to the culprit, which is recorded as rejected at stage
+    "store" with the database's reason, and the rest goes in. Call it again with the same deliveries, or from several
+    processes at once: each report is counted once. `now` is UTC. Raises Unavailable or Misconfigured, and then nothing
+    of what did not get its outcome is in the database.
+    """
+    if not deliveries:
+        return []
+    parts = Counter(delivery.item for delivery in deliveries)
+    with speaking(engine):
+        return _halving(engine, list(deliveries), parts, now or datetime.now(UTC))
+
+
+def known(engine: Engine, items: Collection[bytes]) -> dict[bytes, list[Outcome]]:
+    """The outcomes of the parts of those items (by `Delivery.item`) that the ledger has; what it has not is missing."""
+    found: dict[bytes, list[Outcome]] = {}
+    keys = sorted(set(items))
+    delivery = tables.delivery.c
+    with speaking(engine), engine.connect() as connection:
+        for start in range(0, len(keys), KEYS):
+            asked = select(delivery.item, delivery.outcome).where(delivery.item.in_(keys[start : start + KEYS]))
+            for item, outcome in connection.execute(asked.order_by(delivery.item, delivery.part)):
+                found.setdefault(item, []).append(Outcome(outcome))
+    return found
+
+
+def _halving(engine: Engine, deliveries: list[Delivery], parts: Mapping[bytes, int], now: datetime) -> list[Outcome]:
+    try:
+        return _persevering(engine, deliveries, parts, now)
+    except Exception as error:
+        if not is_of_the_data(error):
+            raise
+        if len(deliveries) == 1:
+            return _alone(engine, deliveries[0], error, parts, now)
+    middle = len(deliveries) // 2
+    return [
+        *_halving(engine, deliveries[:middle], parts, now),
+        *_halving(engine, deliveries[middle:], parts, now),
+    ]
+
+
+def _alone(
+    engine: Engine, delivery: Delivery, error: Exception, parts: Mapping[bytes, int], now: datetime
+) -> list[Outcome]:
+    """Enter a delivery that the database refuses in the ledger, with as much of it as the database takes."""
+    for poorer in _poorer(delivery, error):
+        try:
+            return _persevering(engine, [poorer], parts, now)
+        except Exception as again:
+            if not is_of_the_data(again):
+                raise
+    raise error
+
+
+def _poorer(delivery: Delivery, error: Exception) -> Iterator[Delivery]:
+    """The delivery with its document instead of its report, and then with nothing but where it lies and the reason."""
+    failure = delivery.failure
+    if delivery.reading:
+        code = "too-large" if isinstance(error, TooLarge) else "refused"
+        failure = Unreadable("store", code, f"the database refused the report: {words(error)}")
+        # A document is an item of its own, from which the report can be read again.
+        octets = delivery.octets or delivery.document
+        yield replace(delivery, reading=None, document=None, failure=failure, octets=octets)
+    if failure:
+        reason = f"{ascii(str(failure))[1:-1]} (the database took nothing else of it: {words(error)})"
+        failure = Unreadable(failure.stage, failure.code, reason)
+    yield Delivery(
+        delivery.item, delivery.part, delivery.origin, delivery.digest, delivery.size, failure=failure,
+        place=delivery.place,
+    )  # fmt: skip
+
+
+def _persevering(
+    engine: Engine, deliveries: list[Delivery], parts: Mapping[bytes, int], now: datetime
+) -> list[Outcome]:
+    """One transaction, again where others were in the way."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with writing(engine) as connection:
+                return Transaction(connection, now).write(deliveries, parts)
+        except Exception as error:
+            if attempt == ATTEMPTS or not (isinstance(error, Vanished) or is_transient(error)):
+                raise
+        # By chance, so that two who met do not meet again.
+        time.sleep(PAUSE * 2**attempt * random.random())  # noqa: S311 - no secret
+    raise AssertionError
