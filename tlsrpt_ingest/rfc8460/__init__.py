@@ -6,21 +6,18 @@
 >>> reading.deviations                   # what had to be repaired, by name and JSON path
 """
 
+from tlsrpt_ingest.rfc8460.codes import CODES, Deviation
 from tlsrpt_ingest.rfc8460.document import DateRange, FailureDetail, Policy, PolicyEntry, Report, Summary
-from tlsrpt_ingest.rfc8460.reading import (
-    Deviation,
-    Hints,
-    NotAReport,
-    Reading,
-    SeveralReports,
-    UnreadableReport,
-    read,
-)
+from tlsrpt_ingest.rfc8460.envelope import Filename, Hints, Subject, read_filename, read_subject
+from tlsrpt_ingest.rfc8460.reading import Reading, read
+from tlsrpt_ingest.rfc8460.refusals import NotAReport, SeveralReports, UnreadableReport
 
 __all__ = [
+    "CODES",
     "DateRange",
     "Deviation",
     "FailureDetail",
+    "Filename",
     "Hints",
     "NotAReport",
     "Policy",
@@ -28,7 +25,10 @@ __all__ = [
     "Reading",
     "Report",
     "SeveralReports",
+    "Subject",
     "Summary",
     "UnreadableReport",
     "read",
+    "read_filename",
+    "read_subject",
 ]

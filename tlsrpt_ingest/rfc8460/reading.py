@@ -5,31 +5,16 @@ Pure: no file, no network, no clock.
 
 from dataclasses import dataclass, field
 
-from tlsrpt_ingest.errors import Unreadable
+from pydantic import ValidationError
+
+from tlsrpt_ingest.rfc8460.codes import Deviation, Notes
+from tlsrpt_ingest.rfc8460.deviations import repaired
 from tlsrpt_ingest.rfc8460.document import Report
+from tlsrpt_ingest.rfc8460.envelope import Envelope, Hints
+from tlsrpt_ingest.rfc8460.json_text import report_object
+from tlsrpt_ingest.rfc8460.refusals import UnreadableReport
 
-
-@dataclass(frozen=True, slots=True)
-class Hints:
-    """What the mail around a document says about it; the body wins (RFC 8460 section 5.6), so these only fill gaps."""
-
-    report_domain: str | None = None
-    """TLS-Report-Domain (section 5.3)."""
-    submitter: str | None = None
-    """TLS-Report-Submitter (section 5.3)."""
-    subject: str | None = None
-    """The decoded, unfolded Subject (section 5.3)."""
-    filename: str | None = None
-    """The decoded file name of the part, or of the file (section 5.1)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Deviation:
-    """One way in which a sender left RFC 8460, and where: `code` is a name in docs/deviations.md."""
-
-    code: str
-    path: str = "$"
-    """A JSON path ("$.policies[0].summary"), or "mail" for one of the mail around the document."""
+_NO_HINTS = Hints()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,28 +25,19 @@ class Reading:
     deviations: tuple[Deviation, ...] = field(default=())
 
 
-class UnreadableReport(Unreadable):
-    """A document that is no report by any reading; `stage` is "document"."""
-
-    def __init__(self, code: str, reason: str) -> None:
-        super().__init__("document", code, reason)
-
-
-class NotAReport(UnreadableReport):
-    """Well-formed, but something else than a TLS report: no member of RFC 8460 in it, or a DMARC report."""
-
-
-class SeveralReports(UnreadableReport):
-    """The document holds several JSON texts (an array of reports, JSON Lines): read each of `documents`."""
-
-    def __init__(self, documents: tuple[bytes, ...]) -> None:
-        super().__init__("several-reports", f"the document holds {len(documents)} reports")
-        self.documents = documents
-
-
-def read(document: bytes, hints: Hints = Hints()) -> Reading:
+def read(document: bytes, hints: Hints = _NO_HINTS) -> Reading:
     """Read one report document (inflated JSON text).
 
     Raises `UnreadableReport` (or its kinds `NotAReport` and `SeveralReports`), and nothing else, whatever the octets.
+    Every text of the result is within its bound and free of NUL and halves of surrogate pairs, every count within
+    0..2^63-1, both dates aware, UTC and between 1990 and 2100.
     """
-    raise NotImplementedError
+    notes = Notes()
+    raw = report_object(document, notes)
+    members = repaired(raw, notes, Envelope(hints), document)
+    try:
+        report = Report.model_validate(members)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        raise UnreadableReport("invalid", f"the report breaks its model and no repair knows it: {first}") from None
+    return Reading(report, notes.deviations())
