@@ -1,7 +1,5 @@
 """Write deliveries: idempotent under concurrency, and one that the database refuses costs the others nothing."""
 
-import random
-import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -15,15 +13,10 @@ from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.store import tables
 from tlsrpt_ingest.store.delivery import Delivery
 from tlsrpt_ingest.store.engine import writing
-from tlsrpt_ingest.store.speaking import is_of_the_data, is_transient, speaking, words
-from tlsrpt_ingest.store.transaction import Transaction, Vanished
+from tlsrpt_ingest.store.persevering import persevering
+from tlsrpt_ingest.store.speaking import is_of_the_data, speaking, words
+from tlsrpt_ingest.store.transaction import Transaction
 from tlsrpt_ingest.store.writer import TooLarge
-
-ATTEMPTS: Final = 8
-"""Tries of one transaction. Each deadlock lets one of the writers through, so this many writers get by at once."""
-
-PAUSE: Final = 0.02
-"""Seconds before the second try, doubling from one to the next."""
 
 KEYS: Final = 500
 """Keys looked up by one statement."""
@@ -59,7 +52,7 @@ def known(engine: Engine, items: Collection[bytes]) -> dict[bytes, list[Outcome]
 
 def _halving(engine: Engine, deliveries: list[Delivery], parts: Mapping[bytes, int], now: datetime) -> list[Outcome]:
     try:
-        return _persevering(engine, deliveries, parts, now)
+        return _write(engine, deliveries, parts, now)
     except Exception as error:
         if not is_of_the_data(error):
             raise
@@ -78,7 +71,7 @@ def _alone(
     """Enter a delivery that the database refuses in the ledger, with as much of it as the database takes."""
     for poorer in _poorer(delivery, error):
         try:
-            return _persevering(engine, [poorer], parts, now)
+            return _write(engine, [poorer], parts, now)
         except Exception as again:
             if not is_of_the_data(again):
                 raise
@@ -103,17 +96,9 @@ def _poorer(delivery: Delivery, error: Exception) -> Iterator[Delivery]:
     )  # fmt: skip
 
 
-def _persevering(
-    engine: Engine, deliveries: list[Delivery], parts: Mapping[bytes, int], now: datetime
-) -> list[Outcome]:
-    """One transaction, again where others were in the way."""
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            with writing(engine) as connection:
-                return Transaction(connection, now).write(deliveries, parts)
-        except Exception as error:
-            if attempt == ATTEMPTS or not (isinstance(error, Vanished) or is_transient(error)):
-                raise
-        # By chance, so that two who met do not meet again.
-        time.sleep(PAUSE * 2**attempt * random.random())  # noqa: S311 - no secret
-    raise AssertionError
+def _write(engine: Engine, deliveries: list[Delivery], parts: Mapping[bytes, int], now: datetime) -> list[Outcome]:
+    def once() -> list[Outcome]:
+        with writing(engine) as connection:
+            return Transaction(connection, now).write(deliveries, parts)
+
+    return persevering(once)

@@ -133,7 +133,7 @@ policy: Final = Table(
     sqlite_with_rowid=False,
     **_OPTIONS,
 )
-"""An element of policies[], at its position from 0; `unknown_members` has those of policy and summary at their place."""
+"""An element of policies[], at its position from 0; `unknown_members` has policy and summary inside."""
 
 failure_detail: Final = Table(
     "failure_detail",

@@ -16,6 +16,7 @@ from tlsrpt_ingest.rfc8460 import Reading
 from tlsrpt_ingest.store import tables
 from tlsrpt_ingest.store.delivery import Delivery, Place
 from tlsrpt_ingest.store.identity import conflicting_identity, identity, mailbox_identity
+from tlsrpt_ingest.store.persevering import Vanished
 from tlsrpt_ingest.store.rows import (
     STAMPS,
     Row,
@@ -34,10 +35,6 @@ _AGAIN: Final = (
     "WHERE item = {0} AND part = {0} AND outcome = 'rejected'"
 )
 _NO_LONGER: Final = "DELETE FROM delivery WHERE item = {0} AND part >= {0} AND outcome = 'rejected'"
-
-
-class Vanished(Exception):
-    """A report that stood in the way was pruned between two of our statements: the transaction has to start anew."""
 
 
 class Fate(NamedTuple):

@@ -1,0 +1,151 @@
+"""Questions to the database, for the commands: typed rows, streamed where nobody knows how many there are.
+
+What streams is fetched page by page, each page in a transaction of its own: whoever reads slowly, or writes meanwhile,
+holds nothing up.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from sqlalchemy import Engine, or_, select
+
+from tlsrpt_ingest.outcome import Outcome
+from tlsrpt_ingest.store import tables
+from tlsrpt_ingest.store.speaking import speaking
+from tlsrpt_ingest.store.totals import DomainTotal, Failures, SenderTotal, Totals, totals
+
+__all__ = [
+    "DomainTotal",
+    "Failures",
+    "LedgerRow",
+    "RejectedRow",
+    "SenderTotal",
+    "Totals",
+    "ledger",
+    "rejected",
+    "totals",
+]
+
+PAGE: Final = 500
+"""Rows of one page."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """One delivery as the ledger has it; the strings are a stranger's, `origin` is printable ASCII. Times are UTC."""
+
+    pk: int
+    first_at: datetime
+    last_at: datetime
+    origin: str
+    part: int
+    outcome: Outcome
+    stage: str | None
+    code: str | None
+    reason: str | None
+    attempts: int
+    size: int
+    digest: bytes
+    message_id: str | None
+    sender: str | None
+    subject: str | None
+    submitter: str | None
+    report_pk: int | None
+    organization_name: str | None
+    report_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRow:
+    """A rejected delivery, for reading it again."""
+
+    item: bytes
+    part: int
+    origin: str
+    stage: str
+    code: str
+    attempts: int
+    octets: bytes | None
+    """The item, or its document as a gzip stream, where the ledger keeps it."""
+
+
+def ledger(
+    engine: Engine, outcome: Outcome | None = None, limit: int | None = None, since: datetime | None = None
+) -> Iterator[LedgerRow]:
+    """Deliveries, newest first, at most `limit`; `since` (UTC) by when they were last tried."""
+    delivery, report = tables.delivery.c, tables.report.c
+    asked = (
+        select(
+            *(delivery[name] for name in LedgerRow.__dataclass_fields__ if name in delivery),
+            report.organization_name,
+            report.report_id,
+        )
+        .select_from(tables.delivery.outerjoin(tables.report, delivery.report_pk == report.pk))
+        .order_by(delivery.pk.desc())
+    )
+    if outcome is not None:
+        asked = asked.where(delivery.outcome == str(outcome))
+    if since is not None:
+        asked = asked.where(delivery.last_at >= _naive(since))
+    below: int | None = None
+    left = limit
+    while left is None or left > 0:
+        size = PAGE if left is None else min(PAGE, left)
+        page = asked.limit(size) if below is None else asked.where(delivery.pk < below).limit(size)
+        with speaking(engine), engine.connect() as connection:
+            rows = connection.execute(page).mappings().all()
+        for row in rows:
+            yield LedgerRow(**{**row, "outcome": Outcome(row["outcome"])})
+        if len(rows) < size:
+            return
+        below = rows[-1]["pk"]
+        left = None if left is None else left - size
+
+
+def rejected(engine: Engine) -> Iterator[RejectedRow]:
+    """Rejected deliveries, those of one container together, in the order in which they lie there.
+
+    What is recorded meanwhile is seen or not seen, never seen twice.
+    """
+    delivery = tables.delivery.c
+    asked = (
+        select(
+            delivery.item,
+            delivery.part,
+            delivery.origin,
+            delivery.stage,
+            delivery.code,
+            delivery.attempts,
+            delivery.pk,
+            delivery.octets.is_not(None).label("kept"),
+        )
+        .where(delivery.outcome == str(Outcome.REJECTED))
+        .order_by(delivery.item, delivery.part)
+        .limit(PAGE)
+    )
+    page = asked
+    while True:
+        with speaking(engine), engine.connect() as connection:
+            rows = connection.execute(page).all()
+        for item, part, origin, stage, code, attempts, pk, kept in rows:
+            # One by one: 64 MiB at most each, and there may be five hundred.
+            octets = _octets(engine, pk) if kept else None
+            yield RejectedRow(item, part, origin, stage, code, attempts, octets)
+        if len(rows) < PAGE:
+            return
+        item, part = rows[-1].item, rows[-1].part
+        # The first half lets the index find the place; the second is right.
+        page = asked.where(delivery.item >= item, or_(delivery.item > item, delivery.part > part))
+
+
+def _octets(engine: Engine, pk: int) -> bytes | None:
+    delivery = tables.delivery.c
+    with speaking(engine), engine.connect() as connection:
+        octets: bytes | None = connection.scalar(select(delivery.octets).where(delivery.pk == pk))
+    return octets
+
+
+def _naive(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
