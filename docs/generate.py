@@ -1,0 +1,133 @@
+"""Write the generated pages of docs/reference/ from the code: `make docs`. A test compares them with the code."""
+
+import ast
+import datetime
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import click
+from sqlalchemy import Column, ForeignKeyConstraint
+from sqlalchemy.dialects import sqlite
+
+from tlsrpt_ingest import errors, limits
+from tlsrpt_ingest.cli import backfill
+from tlsrpt_ingest.cli.program import cli
+from tlsrpt_ingest.store import tables
+
+REFERENCE: Final = Path(__file__).parent / "reference"
+
+_NOTE: Final = "<!-- Written by docs/generate.py from the code; do not edit. Run `make docs`. -->\n"
+
+
+def pages() -> dict[str, str]:
+    """The generated pages: file name in docs/reference/ -> text."""
+    return {"cli.md": _cli(), "exit-status.md": _exit_status(), "limits.md": _limits(), "tables.md": _tables()}
+
+
+def commands(group: click.Command = cli, path: str = "tlsrpt-ingest") -> Iterator[tuple[str, click.Command]]:
+    """Every command with its full name, the group itself first."""
+    yield path, group
+    if isinstance(group, click.Group):
+        context = click.Context(group)
+        for name in group.list_commands(context):
+            command = group.get_command(context, name)
+            if command is not None:
+                yield from commands(command, f"{path} {name}")
+
+
+def _cli() -> str:
+    parts = [f"# Commands\n\n{_NOTE}"]
+    for path, command in commands():
+        # A wide page, so that the text does not depend on the terminal that wrote it.
+        context = click.Context(command, info_name=path, max_content_width=100, terminal_width=100)
+        parts.append(f"## {path}\n\n```text\n{command.get_help(context)}\n```\n")
+    return "\n".join(parts)
+
+
+def _exit_status() -> str:
+    rows = [(0, "done"), (click.UsageError.exit_code, "the command line is not right")]
+    rows += [(backfill.REJECTED, "something was rejected and `--strict` was given")]
+    rows += [
+        (kind.exit_status, inspect.cleandoc(kind.__doc__ or "").partition("\n")[0])
+        for kind in vars(errors).values()
+        if inspect.isclass(kind) and hasattr(kind, "exit_status")
+    ]
+    rows += [(130, "stopped by Ctrl-C after the batch in hand"), (143, "stopped by SIGTERM after the batch in hand")]
+    lines = [f"| {status} | {meaning} |" for status, meaning in sorted(rows)]
+    return "\n".join([f"# Exit status\n\n{_NOTE}", "| status | meaning |", "|---|---|", *lines, ""])
+
+
+def _limits() -> str:
+    lines = [f"# Limits\n\n{_NOTE}\nEvery bound on what a stranger controls. Sizes are octets, times seconds.\n"]
+    lines += ["| name | value | reason |", "|---|---|---|"]
+    for name, reason in _said(limits).items():
+        value = getattr(limits, name)
+        said = f"{value:%Y-%m-%d}" if isinstance(value, datetime.datetime) else f"{value:,}"
+        lines.append(f"| `{name}` | {said} | {' '.join(reason.split())} |")
+    return "\n".join([*lines, ""])
+
+
+def _tables() -> str:
+    said = _said(tables)
+    parts = [
+        f"# Tables\n\n{_NOTE}\nColumn types are SQLite's; PostgreSQL and MariaDB have their like. Times are UTC. "
+        "Dashboards read the [views](views.md), which stay as they are while tables may change.\n"
+    ]
+    for table in tables.metadata.sorted_tables:
+        parts.append(f"## {table.name}\n\n{' '.join(said[table.name].split())}\n")
+        parts.append("| column | type | |\n|---|---|---|")
+        parts.extend(
+            f"| `{column.name}` | {column.type.compile(sqlite.dialect())} | {_about(column)} |"
+            for column in table.columns
+        )
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _about(column: Column[Any]) -> str:
+    about = []
+    if column.primary_key:
+        about.append("primary key")
+    for key in column.table.foreign_key_constraints:
+        if column.name in key.column_keys:
+            about.append(f"-> {_target(key, column.name)}")
+    if column.nullable:
+        about.append("may be NULL")
+    return ", ".join(about)
+
+
+def _target(key: ForeignKeyConstraint, name: str) -> str:
+    element = key.elements[key.column_keys.index(name)]
+    return f"{element.column.table.name}.{element.column.name}"
+
+
+def _said(module: ModuleType) -> dict[str, str]:
+    """The text under each name of a module; a name without one shares the next one's."""
+    said: dict[str, str] = {}
+    waiting: list[str] = []
+    for node in ast.parse(inspect.getsource(module)).body[1:]:
+        match node:
+            case ast.AnnAssign(target=ast.Name(id=name)) if not name.startswith("_"):
+                waiting.append(name)
+            case ast.Expr(value=ast.Constant(value=str(text))):
+                said |= dict.fromkeys(waiting, text)
+                waiting = []
+            case _:
+                waiting = []
+    return said
+
+
+def main() -> None:
+    """Write the pages that changed."""
+    for name, text in pages().items():
+        path = REFERENCE / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main()
