@@ -1,9 +1,9 @@
 """Write the generated pages of docs/reference/ from the code: `make docs`. A test compares them with the code."""
 
 import ast
-import datetime
 import inspect
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -20,6 +20,11 @@ from tlsrpt_ingest.store import tables
 REFERENCE: Final = Path(__file__).parent / "reference"
 
 _NOTE: Final = "<!-- Written by docs/generate.py from the code; do not edit. Run `make docs`. -->\n"
+
+_TABLES: Final = """\
+Column types are SQLite's; PostgreSQL and MariaDB have their like. Times are UTC. Dashboards read the [views](views.md),
+which stay as they are while tables may change.
+"""
 
 
 def pages() -> dict[str, str]:
@@ -65,17 +70,14 @@ def _limits() -> str:
     lines += ["| name | value | reason |", "|---|---|---|"]
     for name, reason in _said(limits).items():
         value = getattr(limits, name)
-        said = f"{value:%Y-%m-%d}" if isinstance(value, datetime.datetime) else f"{value:,}"
+        said = f"{value:%Y-%m-%d}" if isinstance(value, datetime) else f"{value:,}"
         lines.append(f"| `{name}` | {said} | {' '.join(reason.split())} |")
     return "\n".join([*lines, ""])
 
 
 def _tables() -> str:
     said = _said(tables)
-    parts = [
-        f"# Tables\n\n{_NOTE}\nColumn types are SQLite's; PostgreSQL and MariaDB have their like. Times are UTC. "
-        "Dashboards read the [views](views.md), which stay as they are while tables may change.\n"
-    ]
+    parts = [f"# Tables\n\n{_NOTE}\n{_TABLES}"]
     for table in tables.metadata.sorted_tables:
         parts.append(f"## {table.name}\n\n{' '.join(said[table.name].split())}\n")
         parts.append("| column | type | |\n|---|---|---|")
@@ -91,9 +93,8 @@ def _about(column: Column[Any]) -> str:
     about = []
     if column.primary_key:
         about.append("primary key")
-    for key in column.table.foreign_key_constraints:
-        if column.name in key.column_keys:
-            about.append(f"-> {_target(key, column.name)}")
+    keys = column.table.foreign_key_constraints
+    about += [f"-> {_target(key, column.name)}" for key in keys if column.name in key.column_keys]
     if column.nullable:
         about.append("may be NULL")
     return ", ".join(about)
