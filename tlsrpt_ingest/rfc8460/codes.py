@@ -144,5 +144,5 @@ def json_path(at: At) -> str:
         elif _PLAIN_NAME.fullmatch(step):
             path += f".{step}"
         else:
-            path += f"[{ascii(step[:32])}]"
+            path += f"[{step[:32]!a}]"
     return path

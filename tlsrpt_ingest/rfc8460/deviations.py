@@ -1,6 +1,7 @@
-"""What senders do otherwise than RFC 8460 section 4.4, and how each of it is repaired: one function per object or habit.
+"""What senders do otherwise than RFC 8460 section 4.4 says, and how each of it is repaired.
 
-The numbers are those of the catalogue in docs/deviations.md; its samples are the tests in tests/wild.
+One function for each object and each habit. The numbers are those of the catalogue in docs/deviations.md, which names
+the sample of each in tests/wild.
 """
 
 import hashlib
@@ -119,7 +120,7 @@ def date_range(value: Any, notes: Notes, envelope: Envelope, report: Object) -> 
     """
     known: Object = {}
     unknown: Object = {}
-    if type(value) is dict or isinstance(value, dict):
+    if isinstance(value, dict):
         known, unknown = DATE_RANGE.split(value, notes, ("date-range",))
     elif value is not None:
         notes.add("date-range-not-an-object", ("date-range",))
@@ -267,7 +268,7 @@ def failure_details(value: Any, left: int, notes: Notes, at: At) -> tuple[Object
     if type(value) is not list:
         notes.add("failure-detail-set-aside", at)
         return ()
-    found = []
+    found: list[Object] = []
     for position, raw in enumerate(value):
         here = (*at, position)
         if len(found) >= left:

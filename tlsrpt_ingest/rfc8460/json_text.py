@@ -2,9 +2,10 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from json import JSONDecodeError, JSONDecoder
-from typing import Any, NoReturn
+from typing import Any
 
 from tlsrpt_ingest import limits
 from tlsrpt_ingest.rfc8460.codes import At, Notes
@@ -24,15 +25,7 @@ class Repeated(dict[str, Any]):
 def report_object(document: bytes, notes: Notes) -> Object:
     """The report in a document; raises UnreadableReport, NotAReport or SeveralReports."""
     text = without_poison(_text(document, notes), notes, ())
-    start = _significant(text, 0)
-    if start == len(text):
-        raise UnreadableReport("empty", "the document is empty")
-    if text[start] == "<":
-        raise NotAReport("xml", "the document is XML, as DMARC reports are, and no TLS report")
-    if text[start] not in "{[":
-        raise NotAReport("not-json", "the document is no JSON object")
-    if text.count("{") + text.count("[") > limits.JSON_CONTAINERS:
-        raise UnreadableReport("too-large", f"the document has more than {limits.JSON_CONTAINERS} objects and arrays")
+    start = _opening(text)
     text, value, end = _first(text, start, notes)
     found = [span for span in _spans(text, value, start, end) if span[0] is None or _is_report(span[0])]
     if not found:
@@ -42,8 +35,11 @@ def report_object(document: bytes, notes: Notes) -> Object:
             "too-many-reports", f"the document holds more than {limits.REPORTS_OF_A_DOCUMENT} reports"
         )
     if len(found) > 1:
-        raise SeveralReports(tuple(text[begin:stop].encode() for _value, begin, stop in found), notes.deviations())
+        raise SeveralReports(tuple(_document(text, *span) for span in found), notes.deviations())
+    report: Object | None
     report, begin, stop = found[0]
+    if report is None:
+        raise _unreadable(text, begin)
     if isinstance(value, list):
         notes.add("array-of-reports")
     if begin >= end:
@@ -52,6 +48,15 @@ def report_object(document: bytes, notes: Notes) -> Object:
     if text[end:].strip():
         notes.add("trailing-data")
     return report
+
+
+def _document(text: str, value: Any, begin: int, end: int) -> bytes:
+    """One of several reports as a document by itself.
+
+    One that breaks off stays refused: on one line, no repair of broken lines can make several reports of it again.
+    """
+    document = text[begin:end]
+    return (document if value is not None else _LINE_BREAK.sub(" ", document)).encode()
 
 
 def loads(text: str, notes: Notes, at: At) -> Any:
@@ -106,6 +111,20 @@ def _text(document: bytes, notes: Notes) -> str:
         return document.decode(encoding, "replace")
 
 
+def _opening(text: str) -> int:
+    """Where the JSON begins, if it is JSON that can be a report at all."""
+    start = _significant(text, 0)
+    if start == len(text):
+        raise UnreadableReport("empty", "the document is empty")
+    if text[start] == "<":
+        raise NotAReport("xml", "the document is XML, as DMARC reports are, and no TLS report")
+    if text[start] not in "{[":
+        raise NotAReport("not-json", "the document is no JSON object")
+    if text.count("{") + text.count("[") > limits.JSON_CONTAINERS:
+        raise UnreadableReport("too-large", f"the document has more than {limits.JSON_CONTAINERS} objects and arrays")
+    return start
+
+
 def _first(text: str, start: int, notes: Notes) -> tuple[str, Any, int]:
     """The first JSON value of a text: the text as it could be read, the value, and where it ends."""
     try:
@@ -129,7 +148,7 @@ def _first(text: str, start: int, notes: Notes) -> tuple[str, Any, int]:
         for code in codes:
             notes.add(code)
         return candidate, value, end
-    _refuse(text, start)
+    raise _unreadable(text, start)
 
 
 def _decode(decoder: JSONDecoder, text: str, start: int) -> tuple[Any, int]:
@@ -145,18 +164,18 @@ def _decode(decoder: JSONDecoder, text: str, start: int) -> tuple[Any, int]:
         raise UnreadableReport("too-deep", "the document's JSON is nested too deeply for any report") from None
 
 
-def _refuse(text: str, start: int) -> NoReturn:
-    """Say where a JSON text ends to be one."""
+def _unreadable(text: str, start: int) -> UnreadableReport:
+    """Where what begins at `start` ends to be JSON."""
     try:
         _decode(_LENIENT, text, start)
     except JSONDecodeError as error:
-        offset = len(text[: error.pos].encode("utf-8", "surrogatepass"))
         rest = text[error.pos :].rstrip()
         if error.msg.startswith("Unterminated string") or any(word.startswith(rest) for word in _WORDS):
-            size = len(text.encode("utf-8", "surrogatepass"))
-            raise UnreadableReport("truncated-json", f"the document breaks off at octet {size}") from None
-        raise UnreadableReport("invalid-json", f"the document is no JSON from octet {offset} on: {error.msg}") from None
-    raise AssertionError("only called with what does not decode")
+            size = len(text.rstrip().encode())
+            return UnreadableReport("truncated-json", f"the document breaks off at octet {size}")
+        offset = len(text[: error.pos].encode())
+        return UnreadableReport("invalid-json", f"the document is no JSON from octet {offset} on: {error.msg}")
+    return UnreadableReport("invalid-json", "the document is no JSON")
 
 
 def _spans(text: str, value: Any, start: int, end: int) -> Iterator[tuple[Any, int, int]]:
@@ -208,8 +227,7 @@ def _object(pairs: list[tuple[str, Any]]) -> Object:
     if len(found) == len(pairs):
         return found
     repeated = Repeated(found)
-    seen: set[str] = set()
-    repeated.names = tuple(dict.fromkeys(name for name, _value in pairs if name in seen or seen.add(name)))
+    repeated.names = tuple(name for name, times in Counter(name for name, _value in pairs).items() if times > 1)
     return repeated
 
 
@@ -223,6 +241,7 @@ _SHORT_NUMBERS = JSONDecoder(object_pairs_hook=_object, strict=False, parse_int=
 _WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 _BYTE_ORDER_MARKS = re.compile(rb"\A(?:\xef\xbb\xbf)+")
 _SEPARATORS = re.compile(r"[\s\x1e,]*")
+_LINE_BREAK = re.compile(r"[\r\n]")
 _BROKEN_LINE = re.compile(r"([^\r\n]{900,})\r?\n ?")
 _POISON = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _ESCAPE = re.compile(

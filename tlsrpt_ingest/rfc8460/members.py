@@ -71,7 +71,7 @@ def text(value: Any, bound: int, notes: Notes, at: At) -> str | None:
     if type(value) is list and (first := next((one for one in value if type(one) is str), None)) is not None:
         notes.add("array-for-text", at)
         value = first
-    if type(value) is int and abs(value) < _LARGEST or type(value) is float and math.isfinite(value):
+    if (type(value) is int and abs(value) < _LARGEST) or (type(value) is float and math.isfinite(value)):
         notes.add("number-for-text", at)
         return json.dumps(value)
     if type(value) is not str:
@@ -180,15 +180,15 @@ class _TooDeepError(Exception):
 
 def _plain(value: Any, depth: int, codes: set[str]) -> Any:
     """A JSON value that every database takes: finite, not too deep, each member once."""
-    if type(value) is list or isinstance(value, dict):
-        if depth > limits.JSON_DEPTH:
-            raise _TooDeepError
-        if type(value) is list:
-            return [_plain(one, depth + 1, codes) for one in value]
+    if depth > limits.JSON_DEPTH + 1:
+        raise _TooDeepError
+    if isinstance(value, list):
+        return [_plain(one, depth + 1, codes) for one in value]
+    if isinstance(value, dict):
         if type(value) is Repeated:
             codes.add("duplicate-member")
         return {name: _plain(one, depth + 1, codes) for name, one in value.items()}
-    if type(value) is float and not math.isfinite(value) or type(value) is int and abs(value) >= _LARGEST:
+    if (type(value) is float and not math.isfinite(value)) or (type(value) is int and abs(value) >= _LARGEST):
         codes.add("not-finite")
         return None
     return value
@@ -213,7 +213,8 @@ def _lowered(value: str, notes: Notes, at: At) -> str:
 def _a_labels(name: str, notes: Notes, at: At) -> str:
     """A domain in Unicode as A-labels (RFC 5890), as mox sent it before 62be829; as it is where no label can be had.
 
-    Punycode by itself (RFC 3492) and not Python's codec "idna": that is IDNA 2003 and makes another domain of `fa\xdf.de`.
+    Punycode by itself (RFC 3492) and not Python's codec "idna": that is IDNA 2003, which turns sharp s into ss and so
+    makes another domain of it.
     """
     labels = unicodedata.normalize("NFC", name).split(".")
     if any(len(label) > _LONGEST_LABEL for label in labels):
