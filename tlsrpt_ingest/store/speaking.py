@@ -104,7 +104,7 @@ def hidden(place: Engine | URL | str) -> str:
             url = make_url(url)
         except (ArgumentError, ValueError):
             return "(a URL that cannot be read)"
-    plain = url.set(drivername=url.get_backend_name(), password=None, query={})
+    plain = URL.create(url.get_backend_name(), url.username, None, url.host, url.port, url.database)
     return plain.render_as_string(hide_password=True)
 
 
