@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.installed import Distribution, Program, build, install, one_at_a_time
+
+pytest_plugins = ["tests.servers.databases"]
+
 ROOT = Path(__file__).parent.parent
 
 # One seed for everybody: a failure on a machine is a failure on every machine. No deadline: nothing here is timed.
@@ -26,3 +30,35 @@ def samples() -> Path:
     if not (folder / "MANIFEST.tsv").exists():
         pytest.skip(f"no captured reports in {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of this test session share."""
+    base = tmp_path_factory.getbasetemp()
+    # A worker of xdist has a folder of its own inside the session's.
+    return (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "shared"
+
+
+@pytest.fixture(scope="session")
+def distribution(root: Path, shared_folder: Path) -> Distribution:
+    """The sdist and the wheel of the checkout as it is."""
+    if not (root / ".git").exists():
+        pytest.skip("not a git checkout, so nobody knows which files belong to the project")
+    with one_at_a_time(shared_folder):
+        return build(root, shared_folder)
+
+
+@pytest.fixture(scope="session")
+def script(distribution: Distribution, shared_folder: Path) -> Path:
+    """The console script of the installed wheel."""
+    with one_at_a_time(shared_folder):
+        return install(distribution, shared_folder)
+
+
+@pytest.fixture
+def program(script: Path, tmp_path: Path) -> Program:
+    """The installed program, with a home of its own."""
+    home = tmp_path / "home"
+    home.mkdir()
+    return Program(script, home)
