@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PATIENCE = 300
-"""Seconds until a command that should have ended long ago is killed. No test depends on it, a hanging one ends by it."""
+"""Seconds until a command that hangs is killed; no test depends on the number."""
 
 
 @dataclass(frozen=True)
