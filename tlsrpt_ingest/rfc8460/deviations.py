@@ -133,7 +133,7 @@ def date_range(value: Any, notes: Notes, envelope: Envelope, report: Object) -> 
         notes.add("date-range-from-filename", _END)
     if start is None and end is not None:
         notes.add("start-datetime-assumed", _START)
-        start = (end - SECOND).replace(hour=0, minute=0, second=0, microsecond=0)
+        start = max((end - SECOND).replace(hour=0, minute=0, second=0, microsecond=0), limits.EARLIEST)
     if start is None:
         raise UnreadableReport(
             "no-date-range",
@@ -141,7 +141,7 @@ def date_range(value: Any, notes: Notes, envelope: Envelope, report: Object) -> 
         )
     if end is None:
         notes.add("end-datetime-assumed", _END)
-        end = start + DAY - SECOND
+        end = min(start + DAY - SECOND, limits.LATEST)
     if end < start:
         notes.add("end-before-start", ("date-range",))
         start, end = end, start
