@@ -98,7 +98,11 @@ def test_a_terminal_stays_clean(program: Program, sqlite: str, archive: Path) ->
 
 
 def test_so_does_a_log(program: Program, sqlite: str, archive: Path) -> None:
-    for args in (["-vv", "backfill", "--database", sqlite, archive], ["show", archive / "report.json"]):
+    commands: list[list[str | Path]] = [
+        ["-vv", "backfill", "--database", sqlite, archive],
+        ["show", archive / "report.json"],
+    ]
+    for args in commands:
         ran = program(*args)
         assert not unclean(ran.stdout + ran.stderr), args
 
