@@ -97,14 +97,10 @@ def judge(item: Item, key: bytes | None = None) -> tuple[Delivery, ...]:
     delivery = replace(
         delivery, message_id=mail.message_id, sender=mail.sender, subject=mail.subject, submitter=mail.submitter
     )
-    found = [one for document in mail.documents for one in _read(document, mail, delivery)]
-    judged = [replace(one, part=part) for part, one in enumerate(found)] or [delivery]
     if not item.repeatable:
-        for part, one in enumerate(judged):
-            if not one.reading:
-                judged[part] = replace(one, octets=item.octets)
-                break
-    return tuple(judged)
+        delivery = replace(delivery, octets=item.octets)
+    found = [one for document in mail.documents for one in _read(document, mail, delivery)]
+    return tuple(replace(one, part=part) for part, one in enumerate(found)) or (delivery,)
 
 
 def item_key(item: Item, digest: bytes) -> bytes:

@@ -42,5 +42,5 @@ class Delivery:
     """The gzip stream of the document that was read."""
     failure: Unreadable | None = None
     octets: bytes | None = None
-    """The item's octets, where its source cannot be read again and it is no report that gets recorded."""
+    """The item's octets, where its source cannot be read again: the ledger keeps them if the delivery is rejected."""
     place: Place | None = None
