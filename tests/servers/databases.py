@@ -42,8 +42,10 @@ def postgresql_server() -> Iterator[str]:
         data = folder / "data"
         _run(
             user,
-            [initdb, "--no-sync", "--username=ingest", f"--pwfile={secret}", "--auth=scram-sha-256", "--no-locale"]
-            + ["--encoding=UTF8", f"--pgdata={data}"],
+            [
+                *[initdb, "--no-sync", f"--pgdata={data}", "--no-locale", "--encoding=UTF8"],
+                *["--username=ingest", f"--pwfile={secret}", "--auth=scram-sha-256"],
+            ],
         )
         port = _free_port()
         settings = {
@@ -72,8 +74,10 @@ def mariadb_server() -> Iterator[str]:
         data = folder / "data"
         _run(
             user,
-            [install, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal"]
-            + ["--skip-test-db", "--innodb-flush-log-at-trx-commit=0", "--innodb-log-file-size=8M"],
+            [
+                *[install, "--no-defaults", f"--datadir={data}", "--skip-test-db"],
+                *["--auth-root-authentication-method=normal", "--innodb-log-file-size=8M"],
+            ],
         )
         port = _free_port()
         options = [
@@ -119,11 +123,11 @@ def mariadb(mariadb_server: str) -> Iterator[str]:
     """The URL of a fresh, empty MariaDB database."""
     port = int(mariadb_server.rpartition(":")[2])
     name = f"test_{next(_numbers)}"
-    with pymysql.connect(host="127.0.0.1", port=port, user="ingest", password=PASSWORD) as connection:
-        with connection.cursor() as cursor:
-            cursor.execute(f"CREATE DATABASE {name}")
-            yield f"{mariadb_server}/{name}"
-            cursor.execute(f"DROP DATABASE {name}")
+    login: dict[str, Any] = {"host": "127.0.0.1", "port": port, "user": "ingest", "password": PASSWORD}
+    with pymysql.connect(**login) as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name}")
+        yield f"{mariadb_server}/{name}"
+        cursor.execute(f"DROP DATABASE {name}")
 
 
 @pytest.fixture
@@ -163,7 +167,7 @@ def _folder(preferred: str) -> Iterator[tuple[Path, pwd.struct_passwd]]:
     if me.pw_uid == 0:
         users = {one.pw_name: one for one in pwd.getpwall()}
         user = users.get(preferred) or users["nobody"]
-    folder = Path(tempfile.mkdtemp(prefix="tlsrpt-", dir="/tmp"))  # noqa: S108 - short, as said
+    folder = Path(tempfile.mkdtemp(prefix="tlsrpt-", dir="/tmp"))
     try:
         shutil.chown(folder, user.pw_uid, user.pw_gid)
         yield folder, user
@@ -209,9 +213,7 @@ def _stop(server: subprocess.Popen[bytes], how: signal.Signals) -> None:
     server.wait()
 
 
-def _wait(
-    server: subprocess.Popen[bytes], folder: Path, connect: Callable[[], None], refused: type[Exception]
-) -> None:
+def _wait(server: subprocess.Popen[bytes], folder: Path, connect: Callable[[], None], refused: type[Exception]) -> None:
     deadline = time.monotonic() + STARTING
     while True:
         try:

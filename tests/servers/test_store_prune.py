@@ -1,0 +1,61 @@
+"""Deleting reports of long ago."""
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Engine
+
+from tests import builders
+from tests.deliveries import contents, delivery, moment, other, rejected
+from tlsrpt_ingest.outcome import Outcome
+from tlsrpt_ingest.store import schema
+from tlsrpt_ingest.store.delivery import Place
+from tlsrpt_ingest.store.engine import open_engine
+from tlsrpt_ingest.store.prune import Pruned, prune
+from tlsrpt_ingest.store.record import known, record
+
+
+@pytest.fixture
+def engine(database: str) -> Iterator[Engine]:
+    engine = open_engine(database)
+    schema.upgrade(engine)
+    yield engine
+    engine.dispose()
+
+
+def test_what_ended_before_goes_with_all_its_rows(engine: Engine) -> None:
+    bodies = [builders.report(number, builders.policy(failures=[builders.failure()])) for number in range(10)]
+    # Report 3 ends at 2024-01-04T23:59:59.
+    kept = [delivery(number, bodies[number]) for number in range(4, 10)] + [other(20), rejected(21, octets=b"x")]
+    now = moment("2024-02-01")
+    record(engine, kept, now)
+    before = contents(engine)
+    record(engine, [delivery(number, bodies[number]) for number in range(4)], now)
+    record(engine, [delivery(2, bodies[2], item=30), delivery(2, {**bodies[2], "contact-info": "x"}, item=31)], now)
+    assert prune(engine, moment("2024-01-05T00:00+00:00"), batch=2) == Pruned(5, 5, 5, 6)
+    assert contents(engine) == before
+    assert prune(engine, moment("2024-01-05")) == Pruned()
+
+
+def test_a_report_that_ended_at_the_moment_or_later_stays(engine: Engine) -> None:
+    record(engine, [delivery(0)])
+    assert prune(engine, moment("2024-01-01T23:59:59")).reports == 0
+    assert prune(engine, moment("2024-01-01T23:59:59.000001")).reports == 1
+
+
+@pytest.mark.parametrize("batch", [1, 500])
+def test_conflicting_reports_go_with_the_counted_one(engine: Engine, batch: int) -> None:
+    changed = [builders.report(0, contact_info=str(at)) for at in range(3)]
+    record(engine, [delivery(0), *(delivery(0, body, item=at + 1) for at, body in enumerate(changed))])
+    assert prune(engine, moment("2025-01-01"), batch=batch).reports == 4
+    assert contents(engine)["report"] == contents(engine)["delivery"] == []
+
+
+def test_the_ledger_keeps_what_lies_in_mailboxes_so_that_no_poll_reads_it_again(engine: Engine) -> None:
+    mails = [delivery(uid, place=Place("work", "INBOX", 7, uid)) for uid in range(3)]
+    record(engine, [*mails, delivery(0, item=10)])
+    assert prune(engine, moment("2025-01-01")) == Pruned(3, 3, 0, 1)
+    assert known(engine, [mail.item for mail in mails]) == {mail.item: [Outcome.RECORDED] for mail in mails}
+    assert {dict(row)["report_pk"] for row in contents(engine)["delivery"]} == {None}
+    # What is read again after all is a new report then, and its ledger row stays.
+    assert record(engine, [mails[0], delivery(9)]) == [Outcome.RECORDED] * 2

@@ -1,0 +1,49 @@
+"""The identity of a report: these octets are in people's databases."""
+
+from typing import Any
+
+import pytest
+
+from tests import builders
+from tlsrpt_ingest.rfc8460 import Report
+from tlsrpt_ingest.store.identity import identity
+
+
+def of(body: builders.JsonObject) -> bytes:
+    return identity(Report.model_validate_json(builders.document(body)))
+
+
+def test_it_never_changes() -> None:
+    assert of(builders.report(0)).hex() == "659200809218ece05e60ae798324cb2a"
+
+
+def test_it_begins_with_the_start_so_that_it_grows_with_time() -> None:
+    keys = [of(builders.report(number)) for number in range(0, 10_000, 500)]
+    assert keys == sorted(keys)
+
+
+def test_the_order_and_number_of_policies_do_not_matter_to_it() -> None:
+    one, two = builders.policy("example.com"), builders.policy("example.net")
+    assert of(builders.report(0, one, two)) == of(builders.report(0, two, one, one))
+
+
+def test_the_same_moment_in_another_zone_is_the_same() -> None:
+    there = {"start-datetime": "2024-01-01T05:30:00+05:30", "end-datetime": "2024-01-02T05:29:59+05:30"}
+    assert of(builders.report(0, date_range=there)) == of(builders.report(0))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"organization_name": "Other"},
+        {"organization_name": builders.ABSENT},
+        {"report_id": "other"},
+        {"date_range": {"start-datetime": "2024-01-01T00:00:01Z", "end-datetime": "2024-01-01T23:59:59Z"}},
+        {"date_range": {"start-datetime": "2024-01-01T00:00:00Z", "end-datetime": "2024-01-02T00:00:00Z"}},
+        {"policies": [builders.policy("example.net")]},
+        # Where one string ends and the next begins.
+        {"organization_name": "Reporter Example2", "report_id": "024-01-01.0@reporter.example"},
+    ],
+)
+def test_each_identifying_field_matters(change: dict[str, Any]) -> None:
+    assert of(builders.report(0, **change)) != of(builders.report(0))
