@@ -72,7 +72,7 @@ def host_name(text: str | None) -> str | None:
     What this returns may stand in a shell command: it begins with a letter or digit and holds nothing but letters,
     digits, hyphens and dots.
     """
-    # Lower-casing makes ASCII of some other letters (U+212A), and a host name is 253 octets and perhaps a dot (RFC 1035).
+    # Lower-casing makes ASCII of some other letters (U+212A); RFC 1035 has 253 octets, and there may be a dot behind.
     if text is None or not text.isascii() or len(text) > 254:  # noqa: PLR2004 - see the line above
         return None
     name = text.lower().removesuffix(".")

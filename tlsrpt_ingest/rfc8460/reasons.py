@@ -336,4 +336,4 @@ CLUES: Final = (
         ),
     ),
 )
-"""Looked through in this order; the first that fits explains. Evidence: docs/reference/explanations.md."""
+"""Looked through in this order; the first that fits explains."""

@@ -1,0 +1,163 @@
+"""How TLS to each domain went, in one screenful: sessions, failures with their meaning, senders, what needs a look."""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Any, Final
+
+from rich.console import Console
+from rich.text import Text
+
+from tlsrpt_ingest.output.terminal import say, show_table, strange, table
+from tlsrpt_ingest.rfc8460.explanations import explain_result_type
+from tlsrpt_ingest.store.ask import DomainTotal, Failures, SenderTotal, Totals
+
+DOMAINS: Final = 10
+KINDS: Final = 3
+NAMES: Final = 3
+SENDERS: Final = 8
+"""Domains, kinds of failure of a domain, senders of a kind, senders that are shown; the JSON form has all."""
+
+SILENT: Final = 7
+"""Days without a report, before the last day that anybody reported, after which a sender is called silent. Senders
+report once a day, Stalwart at most once a week."""
+
+
+def render(console: Console, totals: Totals) -> None:
+    """Print the summary."""
+    if totals.reports:
+        _reports(console, totals)
+    else:
+        say(console, "No reports. Read some with: tlsrpt-ingest backfill PATH")
+    if totals.conflicting or totals.rejected:
+        console.print()
+    if totals.conflicting:
+        text = f"{_count(totals.conflicting, 'report')} not counted, for one of the same identity says otherwise:"
+        say(console, f"{text} tlsrpt-ingest ledger --outcome conflicting", rest=2)
+    if totals.rejected:
+        text = f"{_count(totals.rejected, 'delivery', 'deliveries')} could not be read:"
+        say(console, Text(f"{text} tlsrpt-ingest ledger --outcome rejected", style="yellow"), rest=2)
+
+
+def as_json(totals: Totals) -> dict[str, Any]:
+    """The object of `summary --json` (docs/reference/json.md)."""
+    return {
+        "first_day": _iso(totals.first_day),
+        "last_day": _iso(totals.last_day),
+        "reports": totals.reports,
+        "conflicting": totals.conflicting,
+        "rejected": totals.rejected,
+        "domains": [
+            {
+                "policy_domain": domain.policy_domain,
+                "successful": domain.successful,
+                "failed": domain.failed,
+                "failures": [
+                    {
+                        "result_type": one.result_type,
+                        "organization_name": one.organization_name,
+                        "sessions": one.sessions,
+                        "what": explain_result_type(one.result_type).what,
+                        "side": str(explain_result_type(one.result_type).side),
+                    }
+                    for one in domain.failures
+                ],
+            }
+            for domain in totals.domains
+        ],
+        "senders": [
+            {"organization_name": one.organization_name, "reports": one.reports, "latest": f"{one.latest.isoformat()}Z"}
+            for one in totals.senders
+        ],
+    }
+
+
+def _reports(console: Console, totals: Totals) -> None:
+    days = f"{totals.first_day} to {totals.last_day}" if totals.first_day != totals.last_day else f"{totals.last_day}"
+    say(console, f"{days} (UTC): {_count(totals.reports, 'report')} from {_count(len(totals.senders), 'sender')}")
+    console.print()
+    made = table("Domain", "Sessions", "Succeeded", "Failed", "Rate", right=("Sessions", "Succeeded", "Failed", "Rate"))
+    for domain in totals.domains[:DOMAINS]:
+        sessions = domain.successful + domain.failed
+        style = "bold red" if domain.failed else "green"
+        made.add_row(
+            _domain(domain),
+            f"{sessions:,}",
+            f"{domain.successful:,}",
+            Text(f"{domain.failed:,}", style=style),
+            Text(rate(domain.failed, sessions), style=style),
+        )
+    show_table(console, made)
+    _more(console, len(totals.domains) - DOMAINS, "domains")
+    failing = [domain for domain in totals.domains if domain.failures or domain.failed]
+    for domain in failing[:DOMAINS]:
+        console.print()
+        _failing(console, domain)
+    if not failing:
+        console.print()
+        say(console, Text("No failures.", style="green"))
+    console.print()
+    made = table("Sender", "Reports", "Last report", right=("Reports",))
+    for sender in totals.senders[:SENDERS]:
+        made.add_row(strange(sender.organization_name or "(no name)"), f"{sender.reports:,}", _last(sender, totals))
+    show_table(console, made)
+    _more(console, len(totals.senders) - SENDERS, "senders")
+
+
+def _failing(console: Console, domain: DomainTotal) -> None:
+    say(console, Text.assemble("Failures to ", _domain(domain, style="bold")))
+    kinds: dict[str, list[Failures]] = {}
+    for one in domain.failures:
+        kinds.setdefault(one.result_type, []).append(one)
+    if not kinds:
+        say(console, "The senders do not say what failed.", first=2)
+    for result_type, group in list(kinds.items())[:KINDS]:
+        count = sum(one.sessions for one in group)
+        heading = Text.assemble((f"{count:,} x ", "red"), strange(result_type, style="red"), _names(group))
+        say(console, heading, first=2, rest=4)
+        explanation = explain_result_type(result_type)
+        say(console, f"{explanation.what} Whose side: {explanation.side}.", first=4)
+    _more(console, len(kinds) - KINDS, "kinds of failure")
+
+
+def _names(group: Iterable[Failures]) -> Text:
+    """The senders of a failure, in brackets: the first few by name, each with its sessions."""
+    listed = list(group)
+    names = Text(", ").join(
+        Text.assemble(strange(one.organization_name or "(no name)", 60), f" {one.sessions:,}") for one in listed[:NAMES]
+    )
+    return Text.assemble(" (", names, f" and {len(listed) - NAMES} more" if len(listed) > NAMES else "", ")")
+
+
+def rate(failed: int, sessions: int) -> str:
+    """The failures in per cent, never rounded to none or all where it is not."""
+    if failed in (0, sessions):
+        return "100 %" if failed else "0 %"
+    tenths = round(1000 * failed / sessions)
+    if not tenths:
+        return "<0.1 %"
+    return ">99.9 %" if tenths == 1000 else f"{tenths / 10:.1f} %"  # noqa: PLR2004 - a thousand thousandths
+
+
+def _domain(domain: DomainTotal, style: str = "") -> Text:
+    return strange(domain.policy_domain or "(no domain named)", style=style)
+
+
+def _last(sender: SenderTotal, totals: Totals) -> Text:
+    day = sender.latest.date()
+    silent = (totals.last_day - day).days if totals.last_day else 0
+    if silent < SILENT:
+        return Text(str(day))
+    return Text(f"{day}, silent for {silent} days", style="yellow")
+
+
+def _more(console: Console, count: int, what: str) -> None:
+    if count > 0:
+        say(console, f"and {count:,} more {what}: see them all with --json", first=2)
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def _iso(day: date | None) -> str | None:
+    return day.isoformat() if day else None
