@@ -1,4 +1,4 @@
-"""Write the generated pages of docs/reference/ from the code: `make docs`. A test compares them with the code."""
+"""Write what docs/ repeats of the code: `make docs`. A test compares the pages with the code."""
 
 import ast
 import inspect
@@ -12,12 +12,14 @@ import click
 from sqlalchemy import Column, ForeignKeyConstraint
 from sqlalchemy.dialects import sqlite
 
+import tlsrpt_ingest
 from tlsrpt_ingest import errors, limits
 from tlsrpt_ingest.cli import backfill
 from tlsrpt_ingest.cli.program import cli
-from tlsrpt_ingest.store import tables
+from tlsrpt_ingest.store import tables, views
 
-REFERENCE: Final = Path(__file__).parent / "reference"
+DOCS: Final = Path(__file__).parent
+PACKAGE: Final = Path(tlsrpt_ingest.__file__).parent
 
 _NOTE: Final = "<!-- Written by docs/generate.py from the code; do not edit. Run `make docs`. -->\n"
 
@@ -26,10 +28,22 @@ Column types are SQLite's; PostgreSQL and MariaDB have their like. Times are UTC
 which stay as they are while tables may change.
 """
 
+_VIEWS: Final = """\
+The public face for people and dashboards, the same on SQLite, PostgreSQL and MariaDB. Only counted reports are in them:
+none that conflicts with another. A session count enters as at most 10^12: no claim of a stranger makes a sum overflow.
+"""
+
 
 def pages() -> dict[str, str]:
-    """The generated pages: file name in docs/reference/ -> text."""
-    return {"cli.md": _cli(), "exit-status.md": _exit_status(), "limits.md": _limits(), "tables.md": _tables()}
+    """The generated pages: path in docs/ -> text."""
+    return {
+        "reference/cli.md": _cli(),
+        "reference/exit-status.md": _exit_status(),
+        "reference/limits.md": _limits(),
+        "reference/tables.md": _tables(),
+        "reference/views.md": _views(),
+        "map.md": _map(),
+    }
 
 
 def commands(group: click.Command = cli, path: str = "tlsrpt-ingest") -> Iterator[tuple[str, click.Command]]:
@@ -89,6 +103,40 @@ def _tables() -> str:
     return "\n".join(parts)
 
 
+def _views() -> str:
+    said = _said(views)
+    parts = [f"# Views\n\n{_NOTE}\n{_VIEWS}"]
+    for view in views.metadata.tables.values():
+        parts.append(f"## {view.name}\n\n{said[view.name].strip()}\n")
+        parts.append("| column | type |\n|---|---|")
+        parts.extend(f"| `{column.name}` | {column.type.compile(sqlite.dialect())} |" for column in view.columns)
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _map() -> str:
+    """The page as it is, with the list of modules between its two marks written again."""
+    begin, end = "<!-- modules -->\n", "<!-- end of modules -->\n"
+    before, _, rest = (DOCS / "map.md").read_text(encoding="utf-8").partition(begin)
+    _, _, after = rest.partition(end)
+    return before + begin + "\n" + "\n".join(_modules()) + "\n" + end + after
+
+
+def _modules() -> Iterator[str]:
+    """A heading and a table for each package, a row for each module with the first line of its docstring."""
+    for folder in sorted({path.parent for path in PACKAGE.rglob("*.py")}):
+        name = ".".join(["tlsrpt_ingest", *folder.relative_to(PACKAGE).parts])
+        yield f"### {name}\n\n{_first_line(folder / '__init__.py')}\n\n| module | |\n|---|---|"
+        for path in sorted(folder.glob("*.py")):
+            if path.name != "__init__.py":
+                yield f"| `{path.stem}` | {_first_line(path).replace('|', chr(92) + '|')} |"
+        yield ""
+
+
+def _first_line(path: Path) -> str:
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+
+
 def _about(column: Column[Any]) -> str:
     about = []
     if column.primary_key:
@@ -124,7 +172,7 @@ def _said(module: ModuleType) -> dict[str, str]:
 def main() -> None:
     """Write the pages that changed."""
     for name, text in pages().items():
-        path = REFERENCE / name
+        path = DOCS / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
             print(f"wrote {path}")
