@@ -136,10 +136,10 @@ def _first(text: str, start: int, notes: Notes) -> tuple[str, Any, int]:
     joined = _BROKEN_LINE.sub(r"\1", text)
     for candidate, decoder, codes in (
         (joined, _STRICT, ("line-broken",)),
-        (text, _LENIENT, ("control-character",)),
         (joined, _LENIENT, ("line-broken", "control-character")),
+        (text, _LENIENT, ("control-character",)),
     ):
-        if candidate is text and "line-broken" in codes:
+        if candidate == text and "line-broken" in codes:
             continue
         try:
             value, end = _decode(decoder, candidate, start)
