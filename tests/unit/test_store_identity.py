@@ -13,6 +13,9 @@ def of(body: builders.JsonObject) -> bytes:
     return identity(Report.model_validate_json(builders.document(body)))
 
 
+MANY = bytes.fromhex("659200807d0336f15115ca3e680f05de")
+
+
 def test_it_never_changes() -> None:
     assert of(builders.report(0)).hex() == "659200809218ece05e60ae798324cb2a"
 
@@ -23,8 +26,8 @@ def test_it_begins_with_the_start_so_that_it_grows_with_time() -> None:
 
 
 def test_the_order_and_number_of_policies_do_not_matter_to_it() -> None:
-    one, two = builders.policy("example.com"), builders.policy("example.net")
-    assert of(builders.report(0, one, two)) == of(builders.report(0, two, one, one))
+    policies = [builders.policy(f"{at}.example.com") for at in range(20)]
+    assert of(builders.report(0, *policies)) == of(builders.report(0, *policies[::-1], policies[3])) == MANY
 
 
 def test_the_same_moment_in_another_zone_is_the_same() -> None:

@@ -124,21 +124,27 @@ def _in_words(error: SQLAlchemyError, place: Engine | URL | str) -> IngestError:
             f"the database {hidden(place)} refused the login: {said}; "
             "see [database] url in the config file, or --database"
         )
-    if _is(_DATABASE, code, said):
-        return Misconfigured(
-            f"the database {hidden(place)} is not ours to use: {said}; "
-            "create it and grant the user all rights on it, or correct [database] url or --database"
-        )
-    if isinstance(error, DBAPIError) and code == "SQLITE_NOTADB":
-        return Misconfigured(f"{hidden(place)} is a file, and no SQLite database; name another file")
-    if isinstance(error, ProgrammingError) or said.startswith(("no such table", "no such column")):
-        return Misconfigured(
-            f"the database {hidden(place)} does not have the tables it should have: {said}; "
-            "type: tlsrpt-ingest db upgrade"
-        )
+    if advice := _advice(error, code, said):
+        return Misconfigured(f"the database {hidden(place)} {advice}")
     if code in _TRANSIENT:
         return Unavailable(f"the database {hidden(place)} stayed locked by others: {said}; try again later")
     return Unavailable(f"the database {hidden(place)} is not available: {said}")
+
+
+def _advice(error: SQLAlchemyError, code: str | int | None, said: str) -> str | None:
+    """What the operator has to change, where it is for the operator."""
+    if _is(_DATABASE, code, said):
+        return (
+            f"is not ours to use: {said}; create it and grant the user all rights on it, or correct [database] url "
+            "or --database"
+        )
+    if "is not a MariaDB variant" in said:
+        return "is a MySQL server, which is not supported; use a MariaDB"
+    if code == "SQLITE_NOTADB":
+        return "is a file, and no SQLite database; name another file"
+    if isinstance(error, ProgrammingError) or said.startswith(("no such table", "no such column")):
+        return f"does not have the tables it should have: {said}; type: tlsrpt-ingest db upgrade"
+    return None
 
 
 def _is(kind: _Kind, code: str | int | None, said: str) -> bool:
