@@ -103,11 +103,11 @@ def gzipped(octets: bytes) -> bytes:
     return gzip.compress(octets, mtime=0)
 
 
-def bomb(size: int, *, fill: bytes = b"\0") -> bytes:
-    """One gzip member of `size` octets of `fill`, made without ever holding them."""
+def bomb(size: int, *, head: bytes = b"", fill: bytes = b"\0") -> bytes:
+    """One gzip member of `head` and `size` octets of `fill`, made without ever holding them."""
     squeezer = zlib.compressobj(9, zlib.DEFLATED, 31)
     block = fill * (1 << 20)
-    pieces = [squeezer.compress(block) for _ in range(size >> 20)]
+    pieces = [squeezer.compress(head), *(squeezer.compress(block) for _ in range(size >> 20))]
     return b"".join([*pieces, squeezer.compress(fill * (size & 0xFFFFF)), squeezer.flush()])
 
 
