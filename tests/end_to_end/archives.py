@@ -97,14 +97,14 @@ def _nested_mime(number: int) -> bytes:
 
 
 _BOMB: Final = builders.bomb(200 * MIB)
-_SPACES: Final = builders.bomb(64 * MIB, head=b"{", fill=b" ")
+_ENDLESS: Final = builders.bomb(64 * MIB, head=b'{"report-id":"', fill=b"a")
 
 _KINDS: Final[tuple[tuple[Callable[[int], bytes], Outcome], ...]] = (
     # Bombs.
     (lambda number: _packed(number, _BOMB), Outcome.REJECTED),
-    (lambda number: _packed(number, _SPACES), Outcome.REJECTED),
-    (lambda number: _packed(number, builders.gzipped(_SPACES)), Outcome.REJECTED),
-    (lambda number: _zip(number, b"{" + b" " * 32 * MIB), Outcome.REJECTED),
+    (lambda number: _packed(number, _ENDLESS), Outcome.REJECTED),
+    (lambda number: _packed(number, builders.gzipped(_ENDLESS)), Outcome.REJECTED),
+    (lambda number: _zip(number, b'{"report-id":"' + b"a" * 32 * MIB), Outcome.REJECTED),
     (lambda number: _document(number, b"[" * 100_000), Outcome.REJECTED),
     # Broken on the way.
     (_cut, Outcome.REJECTED),
