@@ -12,8 +12,9 @@ import click
 import pytest
 from pydantic import BaseModel
 
+from tests import builders
 from tests.installed import project_files
-from tlsrpt_ingest import errors
+from tlsrpt_ingest import errors, rfc8460
 from tlsrpt_ingest.cli.program import cli
 from tlsrpt_ingest.config import Config, parse
 
@@ -151,3 +152,27 @@ def test_no_path_of_a_developers_machine(root: Path) -> None:
     for name in project_files(root):
         found = pattern.search((root / name).read_bytes())
         assert found is None, f"{name}: {found and found[0]!r}"
+
+
+def test_the_example_of_the_library_page_runs(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (root / "docs" / "reference" / "library.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    body = builders.report(0, builders.policy(failures=[builders.failure(count=3)]), contact_info=5)
+    (tmp_path / "report.json.gz").write_bytes(builders.gzipped(builders.document(body)))
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example, "library.md", "exec"), {})  # noqa: S102 - our own page
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "example.com 3"
+    assert lines[1].endswith("$.contact-info")
+
+
+def test_the_library_page_names_what_the_library_has(root: Path) -> None:
+    page = (root / "docs" / "reference" / "library.md").read_text(encoding="utf-8")
+    table = set(re.findall(r"`(\w+)(?:\([^`]*\))?`", page))
+    assert {name for name in rfc8460.__all__ if not name.startswith("read_")} - table <= {
+        "CODES",
+        "Filename",
+        "Subject",
+    }
