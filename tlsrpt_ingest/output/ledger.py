@@ -57,8 +57,10 @@ def _row(console: Console, row: LedgerRow) -> None:
     verbatim(console, Text.assemble(f"{row.last_at:%Y-%m-%d %H:%M}  ", outcome, clean(row.origin), part))
     if row.reason:
         tries = f"; tried {row.attempts} times" if row.attempts > 1 else ""
-        say(console, Text.assemble(strange(row.reason, _REASON), f" [{row.stage}: {row.code}{tries}]"), first=18)
+        say(
+            console, Text.assemble(strange(row.reason, _REASON), clean(f" [{row.stage}: {row.code}{tries}]")), indent=18
+        )
     if row.report_id is not None:
-        say(console, Text.assemble(strange(row.organization_name), "  ", strange(row.report_id)), first=18)
+        say(console, Text.assemble(strange(row.organization_name), "  ", strange(row.report_id)), indent=18)
     elif row.sender or row.subject:
-        say(console, Text.assemble("From ", strange(row.sender), ": ", strange(row.subject)), first=18)
+        say(console, Text.assemble("From ", strange(row.sender), ": ", strange(row.subject)), indent=18)

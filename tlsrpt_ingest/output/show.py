@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from rich.console import Console
@@ -12,7 +13,7 @@ from tlsrpt_ingest.output.terminal import say, strange, verbatim
 from tlsrpt_ingest.output.text import CELL, clean
 from tlsrpt_ingest.rfc8460 import Deviation, FailureDetail, Policy, PolicyEntry, Reading
 from tlsrpt_ingest.rfc8460.codes import CODES
-from tlsrpt_ingest.rfc8460.explanations import Explanation, explain, explain_policy_type, sts_mode
+from tlsrpt_ingest.rfc8460.explanations import Explanation, Side, explain, explain_policy_type, sts_mode
 from tlsrpt_ingest.store.delivery import Delivery
 
 POLICIES: Final = 100
@@ -35,10 +36,10 @@ def render(console: Console, deliveries: Iterable[Delivery]) -> None:
         if delivery.reading:
             _report(console, delivery, delivery.reading)
         elif delivery.failure:
-            say(console, Text.assemble(("Rejected: ", "red"), clean(str(delivery.failure))), first=2, rest=4)
+            say(console, clean(str(delivery.failure)), indent=2, label=Text("Rejected: ", style="red"))
             _fields(console, 2, {"stage": delivery.failure.stage, "code": delivery.failure.code, **_mail(delivery)})
         else:
-            say(console, "Not a TLS report: nothing in it is one, and nothing calls it one.", first=2)
+            say(console, "Not a TLS report: nothing in it is one, and nothing calls it one.", indent=2)
             _fields(console, 2, _mail(delivery))
 
 
@@ -69,7 +70,7 @@ def _report(console: Console, delivery: Delivery, reading: Reading) -> None:
         2,
         {
             "organization-name": report.organization_name or "-",
-            "date-range": f"{period.start_datetime:%Y-%m-%d %H:%M} to {period.end_datetime:%Y-%m-%d %H:%M} UTC",
+            "date-range": f"{_utc(period.start_datetime)} to {_utc(period.end_datetime)} UTC",
             "report-id": report.report_id,
             "contact-info": report.contact_info or "-",
             **_mail(delivery),
@@ -78,19 +79,19 @@ def _report(console: Console, delivery: Delivery, reading: Reading) -> None:
     )
     _deviations(console, reading.deviations)
     if not report.policies:
-        say(console, "The report has no policies: no session is reported.", first=2)
+        say(console, "The report has no policies: no session is reported.", indent=2)
     for entry in report.policies[:POLICIES]:
         console.print()
         _policy(console, entry)
     _more(console, 2, len(report.policies) - POLICIES, "policies")
-    domains = [entry.policy.policy_domain for entry in report.policies]
-    if len(set(domains)) < len(domains):
+    types = {(entry.policy.policy_domain, entry.policy.policy_type) for entry in report.policies}
+    if len({domain for domain, _type in types}) < len(types):
         console.print()
         say(
             console,
-            "Several policies of one domain count the same sessions: the largest count is that of the domain, "
-            "not their sum.",
-            first=2,
+            "The same sessions are counted once under each type of policy: a domain's sessions are the largest of "
+            "these counts, not their sum.",
+            indent=2,
         )
 
 
@@ -98,15 +99,15 @@ def _deviations(console: Console, deviations: Sequence[Deviation]) -> None:
     if not deviations:
         return
     console.print()
-    say(console, Text("Read in spite of these deviations from RFC 8460", style="yellow"), first=2)
+    say(console, Text("Read in spite of these deviations from RFC 8460", style="yellow"), indent=2)
     paths: dict[tuple[str, str], list[str]] = {}
     for deviation in deviations:
         paths.setdefault((deviation.code, meaning(deviation)), []).append(deviation.path)
     for (code, words), places in paths.items():
         more = len(places) - PATHS
-        say(console, f"{code}: {words or 'see docs/deviations.md'}", first=4, rest=6)
+        say(console, f"{clean(code, CELL)}: {words or 'see docs/deviations.md'}", indent=4)
         where = ", ".join(clean(place, CELL) for place in places[:PATHS])
-        say(console, f"at {where}{f' and {more} more' if more > 0 else ''}", first=6)
+        say(console, f"at {where}{f' and {more} more' if more > 0 else ''}", indent=6)
 
 
 def _policy(console: Console, entry: PolicyEntry) -> None:
@@ -114,10 +115,10 @@ def _policy(console: Console, entry: PolicyEntry) -> None:
     failed = summary.total_failure_session_count
     heading = Text.assemble(
         strange(policy.policy_domain or "(no policy-domain)", style="bold"),
-        f": {summary.total_successful_session_count:,} sessions succeeded, ",
-        (f"{failed:,} failed", "bold red" if failed else "green"),
+        f": sessions succeeded {summary.total_successful_session_count:,}, ",
+        (f"failed {failed:,}", "bold red" if failed else "green"),
     )
-    say(console, heading, first=2)
+    say(console, heading, indent=2)
     mode = sts_mode(policy)
     _fields(
         console,
@@ -136,7 +137,7 @@ def _policy(console: Console, entry: PolicyEntry) -> None:
         _failures(console, explanation, details)
     _more(console, 4, len(entry.failure_details) - FAILURES, "failure details")
     if failed and not entry.failure_details:
-        say(console, "The sender does not say what failed.", first=4)
+        say(console, "The sender does not say what failed.", indent=4)
 
 
 def _explained(
@@ -154,18 +155,15 @@ def _failures(console: Console, explanation: Explanation, details: Sequence[Fail
     console.print()
     count = sum(detail.failed_session_count for detail in details)
     heading = Text.assemble((f"{count:,} x ", "bold red"), strange(details[0].result_type, style="bold red"))
-    say(console, heading, first=4)
-    say(console, f"{explanation.what} {explanation.effect}".rstrip(), first=6)
-    say(console, f"Whose side: {explanation.side}. {explanation.check}", first=6)
+    say(console, heading.append(f" ({side(explanation)})", style="bold"), indent=4)
+    say(console, explanation.what, indent=6)
+    if explanation.effect:
+        say(console, explanation.effect, indent=6)
+    say(console, explanation.check, indent=6, label="To do: ")
     for command in explanation.commands:
         verbatim(console, Text(command, style="cyan"), 8)
     for detail in details:
-        way = Text(f"{detail.failed_session_count:,} x ")
-        way.append_text(Text.assemble("from ", strange(detail.sending_mta_ip or "(not said)")))
-        way.append_text(Text.assemble(" to ", strange(detail.receiving_mx_hostname or "(not said)")))
-        if detail.receiving_ip:
-            way.append_text(Text.assemble(" [", strange(detail.receiving_ip), "]"))
-        say(console, way, first=6, rest=8)
+        _way(console, detail)
         _fields(
             console,
             8,
@@ -178,14 +176,43 @@ def _failures(console: Console, explanation: Explanation, details: Sequence[Fail
         )
 
 
+def side(explanation: Explanation) -> str:
+    """Whose side a failure is on, for people."""
+    return {Side.YOURS: "your side", Side.SENDERS: "the sender's side"}.get(
+        explanation.side, "your side or the sender's"
+    )
+
+
+def _way(console: Console, detail: FailureDetail) -> None:
+    """How often, from which address, to which host."""
+    way = Text()
+    if detail.sending_mta_ip:
+        way.append_text(Text.assemble(" from ", strange(detail.sending_mta_ip)))
+    if detail.receiving_mx_hostname:
+        way.append_text(Text.assemble(" to ", strange(detail.receiving_mx_hostname)))
+    if detail.receiving_ip:
+        way.append_text(Text.assemble(" at " if way else " to ", strange(detail.receiving_ip)))
+    if not way:
+        way = Text(", no address given")
+    say(console, Text.assemble(f"{detail.failed_session_count:,} x", way), indent=6)
+
+
 def _fields(console: Console, indent: int, fields: Mapping[str, str | Sequence[str] | None]) -> None:
-    """Members and their values, those that are there; an array has a line for each element."""
+    """Members and their values, those that are there; an array has a line for each element, to be copied whole."""
     for name, value in fields.items():
-        values = [value] if isinstance(value, str) else list(value or ())
+        label = Text(f"{name:<{_COLUMN}}", style="dim")
+        if isinstance(value, str):
+            say(console, strange(value, CELL * 2), indent=indent, label=label)
+            continue
+        values = value or ()
         for number, text in enumerate(values[:STRINGS]):
-            label = Text(f"{'' if number else name:<{_COLUMN}}", style="dim")
-            say(console, Text.assemble(label, strange(text, CELL * 2)), first=indent, rest=indent + _COLUMN)
+            shown = strange(text, CELL * 2)
+            verbatim(console, Text.assemble(" " * _COLUMN if number else label, shown), indent)
         _more(console, indent + _COLUMN, len(values) - STRINGS, "")
+
+
+def _utc(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def _unknown(*members: Mapping[str, object]) -> dict[str, str]:
@@ -195,7 +222,7 @@ def _unknown(*members: Mapping[str, object]) -> dict[str, str]:
 
 def _more(console: Console, indent: int, count: int, what: str) -> None:
     if count > 0:
-        say(console, f"and {count:,} more {what}".rstrip() + ": see them all with --json", first=indent)
+        say(console, f"and {count:,} more {what}".rstrip() + ": see them all with --json", indent=indent)
 
 
 def _delivery_json(delivery: Delivery) -> dict[str, Any]:

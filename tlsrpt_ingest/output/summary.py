@@ -7,7 +7,8 @@ from typing import Any, Final
 from rich.console import Console
 from rich.text import Text
 
-from tlsrpt_ingest.output.terminal import say, show_table, strange, table
+from tlsrpt_ingest.output.show import side
+from tlsrpt_ingest.output.terminal import say, show_table, strange, table, verbatim
 from tlsrpt_ingest.rfc8460.explanations import explain_result_type
 from tlsrpt_ingest.store.ask import DomainTotal, Failures, SenderTotal, Totals
 
@@ -31,11 +32,14 @@ def render(console: Console, totals: Totals) -> None:
     if totals.conflicting or totals.rejected:
         console.print()
     if totals.conflicting:
-        text = f"{_count(totals.conflicting, 'report')} not counted, for one of the same identity says otherwise:"
-        say(console, f"{text} tlsrpt-ingest ledger --outcome conflicting", rest=2)
+        say(
+            console, f"{_count(totals.conflicting, 'report')} not counted, for one of the same identity says otherwise:"
+        )
+        verbatim(console, "tlsrpt-ingest ledger --outcome conflicting", 2)
     if totals.rejected:
         text = f"{_count(totals.rejected, 'delivery', 'deliveries')} could not be read:"
-        say(console, Text(f"{text} tlsrpt-ingest ledger --outcome rejected", style="yellow"), rest=2)
+        say(console, Text(text, style="yellow"))
+        verbatim(console, "tlsrpt-ingest ledger --outcome rejected", 2)
 
 
 def as_json(totals: Totals) -> dict[str, Any]:
@@ -109,13 +113,13 @@ def _failing(console: Console, domain: DomainTotal) -> None:
     for one in domain.failures:
         kinds.setdefault(one.result_type, []).append(one)
     if not kinds:
-        say(console, "The senders do not say what failed.", first=2)
+        say(console, "The senders do not say what failed.", indent=2)
     for result_type, group in list(kinds.items())[:KINDS]:
         count = sum(one.sessions for one in group)
         heading = Text.assemble((f"{count:,} x ", "red"), strange(result_type, style="red"), _names(group))
-        say(console, heading, first=2, rest=4)
+        say(console, heading, indent=2)
         explanation = explain_result_type(result_type)
-        say(console, f"{explanation.what} Whose side: {explanation.side}.", first=4)
+        say(console, f"{explanation.what} ({side(explanation)})", indent=4)
     _more(console, len(kinds) - KINDS, "kinds of failure")
 
 
@@ -152,7 +156,7 @@ def _last(sender: SenderTotal, totals: Totals) -> Text:
 
 def _more(console: Console, count: int, what: str) -> None:
     if count > 0:
-        say(console, f"and {count:,} more {what}: see them all with --json", first=2)
+        say(console, f"and {count:,} more {what}: see them all with --json", indent=2)
 
 
 def _count(number: int, one: str, many: str | None = None) -> str:

@@ -13,6 +13,9 @@ from tlsrpt_ingest.output.text import CELL, clean
 WIDTH: Final = 80
 """Columns where nobody can say how many there are."""
 
+_NARROWEST: Final = 20
+"""Columns of a paragraph, however narrow the terminal is."""
+
 
 def open_console(stream: IO[str], width: int | None = None) -> Console:
     """A console on `stream`: 80 columns where that is no terminal; never a UnicodeEncodeError, whatever the locale."""
@@ -40,14 +43,14 @@ def table(*columns: str, right: Sequence[str] = ()) -> Table:
     return made
 
 
-def say(console: Console, text: Text | str, *, first: int = 0, rest: int | None = None) -> None:
-    """Print a paragraph broken at words, its first line indented by `first`, the others by `rest` or as much."""
-    rest = first if rest is None else rest
+def say(console: Console, text: Text | str, *, indent: int = 0, label: Text | str = "") -> None:
+    """Print a paragraph broken at words, indented as a whole, behind its label."""
+    label = Text(label) if isinstance(label, str) else label
     paragraph = Text(text) if isinstance(text, str) else text
-    room = max(console.width - max(first, rest), 20)
+    room = max(console.width - indent - label.cell_len, _NARROWEST)
     for number, line in enumerate(paragraph.wrap(console, room)):
         line.rstrip()
-        verbatim(console, line, rest if number else first)
+        verbatim(console, Text.assemble(" " * label.cell_len if number else label, line), indent)
 
 
 def verbatim(console: Console, text: Text | str, indent: int = 0) -> None:

@@ -185,7 +185,7 @@ CLUES: Final = (
     _fetch(
         r"(?:response code|http error|http status|status code):? [1245]\d\d|no policy served",
         "The web server answered the sender with an HTTP error where your MTA-STS policy should be.",
-        "Serve the file at exactly this address with status 200, or take the _mta-sts record away if you want no "
+        "Serve the file at exactly the address below with status 200, or take the _mta-sts record away if you want no "
         "policy. 404 is a missing file or virtual host, 403 and 429 a filter, 5xx a broken server behind a proxy.",
         _POLICY,
     ),
