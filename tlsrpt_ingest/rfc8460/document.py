@@ -24,6 +24,16 @@ class _Object(BaseModel):
         strict=True, frozen=True, extra="allow", alias_generator=_kebab, validate_by_name=True, cache_strings="none"
     )
 
+    def __eq__(self, other: object) -> bool:
+        """Whether it says the same; a subclass that was stricter about its making (`ordinary`) makes no difference."""
+        if not isinstance(other, _Object):
+            return NotImplemented
+        return self.__dict__ == other.__dict__ and self.unknown_members == other.unknown_members
+
+    def __hash__(self) -> int:
+        """Equal where they are equal; unknown members may hold lists, which have no hash."""
+        return hash(tuple(self.__dict__.values()))
+
     @property
     def unknown_members(self) -> Mapping[str, object]:
         """The members that RFC 8460 does not know, as they came."""
