@@ -36,7 +36,7 @@ def test_the_object_adds_up() -> None:
 
 
 class Measured:
-    origin = "file:///srv/\x1b[2J/" + "long/" * 20 + "2024.mbox"
+    origin = "file:///srv/" + "long/" * 20 + "\x1b[2J\u202e[red]2024.mbox"
     octets_total: int | None = 1000
     octets_read = 0
 
@@ -63,7 +63,7 @@ def test_a_bar_on_a_terminal_goes_away(total: int | None, monkeypatch: pytest.Mo
         source.octets_read = 500
         tell(source)
     text = stream.getvalue()
-    assert "2024.mbox" in text
+    assert r"\x1b[2J\u202e[red]2024.mbox" in text
     assert "0.5" in text or "500" in text
     assert "\x1b[2J" not in text
     assert text.endswith("\x1b[2K")  # the line is erased again

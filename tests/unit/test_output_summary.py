@@ -84,8 +84,8 @@ def test_the_summary_as_cron_mails_it() -> None:
         "",
         "Domain             Sessions  Succeeded  Failed   Rate",
         "example.org          12,357     12,345      12  0.1 %",
-        "example.com              80         80       0    0 %",
         "(no domain named)         2          0       2  100 %",
+        "example.com              80         80       0    0 %",
         "",
         "Failures to example.org",
         "  11 x certificate-expired (Google Inc. 10, Microsoft Corporation 1)",
@@ -122,6 +122,12 @@ def test_an_empty_database_says_what_to_do() -> None:
     assert "could not be read" in shown(replace(empty, rejected=1))
 
 
+def test_a_small_domain_that_fails_is_not_hidden_behind_large_ones() -> None:
+    large = tuple(DomainTotal(f"d{n}.example", 10_000, 0, ()) for n in range(50))
+    text = shown(replace(TOTALS, domains=(*large, DomainTotal("small.example", 1, 1, ()))))
+    assert "small.example" in text.splitlines()[3]
+
+
 def test_a_screenful_however_much_there_is() -> None:
     failures = tuple(Failures(f"type-{kind}", f"Sender {n}", 5) for kind in range(9) for n in range(50))
     many = replace(
@@ -130,10 +136,11 @@ def test_a_screenful_however_much_there_is() -> None:
         senders=tuple(SenderTotal(f"Sender {n}", 1, datetime(2024, 1, 30)) for n in range(500)),  # noqa: DTZ001 - as above
     )
     lines = shown(many).splitlines()
-    assert len(lines) < 80
+    assert len(lines) < 60
     assert max(map(len, lines)) <= 80
     assert any("and 490 more domains" in line for line in lines)
     assert any("and 492 more senders" in line for line in lines)
+    assert any("and 495 more domains with failures" in line for line in lines)
     assert any("and 6 more kinds of failure" in line for line in lines)
     assert any("and 47 more" in line for line in lines)
 

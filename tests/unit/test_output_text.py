@@ -67,6 +67,10 @@ def test_a_huge_text_is_cut() -> None:
     assert clean("b" * 200, 200) == "b" * 200
 
 
+def test_json_escapes_every_control_character() -> None:
+    assert json_text("\x7f\x9b\x1b") == r'"\u007f\u009b\u001b"'
+
+
 @given(ANYTHING)
 def test_json_is_safe_on_a_terminal_and_still_the_text(text: str) -> None:
     written = json_text({"subject": text, text: 1}, indent=None)

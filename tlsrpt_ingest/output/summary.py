@@ -13,10 +13,12 @@ from tlsrpt_ingest.rfc8460.explanations import explain_result_type
 from tlsrpt_ingest.store.ask import DomainTotal, Failures, SenderTotal, Totals
 
 DOMAINS: Final = 10
+FAILING: Final = 5
 KINDS: Final = 3
 NAMES: Final = 3
 SENDERS: Final = 8
-"""Domains, kinds of failure of a domain, senders of a kind, senders that are shown; the JSON form has all."""
+"""Domains, domains whose failures are explained, kinds of failure of one, senders of a kind, and senders that are
+shown; the JSON form has all."""
 
 SILENT: Final = 7
 """Days without a report, before the last day that anybody reported, after which a sender is called silent. Senders
@@ -80,7 +82,9 @@ def _reports(console: Console, totals: Totals) -> None:
     say(console, f"{days} (UTC): {_count(totals.reports, 'report')} from {_count(len(totals.senders), 'sender')}")
     console.print()
     made = table("Domain", "Sessions", "Succeeded", "Failed", "Rate", right=("Sessions", "Succeeded", "Failed", "Rate"))
-    for domain in totals.domains[:DOMAINS]:
+    # Trouble first: a small domain that fails is not to be hidden behind ten large ones that do not.
+    domains = sorted(totals.domains, key=lambda domain: -domain.failed)
+    for domain in domains[:DOMAINS]:
         sessions = domain.successful + domain.failed
         style = "bold red" if domain.failed else "green"
         made.add_row(
@@ -91,11 +95,12 @@ def _reports(console: Console, totals: Totals) -> None:
             Text(rate(domain.failed, sessions), style=style),
         )
     show_table(console, made)
-    _more(console, len(totals.domains) - DOMAINS, "domains")
-    failing = [domain for domain in totals.domains if domain.failures or domain.failed]
-    for domain in failing[:DOMAINS]:
+    _more(console, len(domains) - DOMAINS, "domains")
+    failing = [domain for domain in domains if domain.failures or domain.failed]
+    for domain in failing[:FAILING]:
         console.print()
         _failing(console, domain)
+    _more(console, len(failing) - FAILING, "domains with failures")
     if not failing:
         console.print()
         say(console, Text("No failures.", style="green"))
