@@ -3,7 +3,7 @@
 ::
 
     IngestError
-     |- Unreadable         about one item: its reason goes into the ledger, the run goes on
+     |- Unreadable         about one item: its reason goes into the ledger, the run goes on         exit 65
      |- Unavailable        about the world: stop, settle nothing, the next run tries again       exit 75
      |- Misconfigured      about the operator: names the key or the command to type              exit 78
          |- LoginRefused   the server knows us not                                               exit 77
@@ -15,6 +15,8 @@ message only through `repr` or shortened and cleaned by the one who raises it.
 
 class IngestError(Exception):
     """The root: whatever tlsrpt-ingest raises on purpose."""
+
+    exit_status = 65
 
 
 class Unreadable(IngestError):

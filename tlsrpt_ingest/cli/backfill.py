@@ -1,6 +1,5 @@
 """`backfill` and `reprocess`: archives into the database."""
 
-import json
 import logging
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -16,8 +15,9 @@ from tlsrpt_ingest.cli.stopping import Stopping
 from tlsrpt_ingest.errors import Misconfigured
 from tlsrpt_ingest.ingest import Tally, ingest
 from tlsrpt_ingest.outcome import Outcome
+from tlsrpt_ingest.output import tally as words
+from tlsrpt_ingest.output.json_text import json_text
 from tlsrpt_ingest.output.progress import progress
-from tlsrpt_ingest.output.tally import as_json, one_line
 from tlsrpt_ingest.sources import Item, Source
 from tlsrpt_ingest.sources.files import open_path
 from tlsrpt_ingest.sources.memory import MemorySource
@@ -39,7 +39,7 @@ REJECTED = 65
 @click.option("--dry-run", is_flag=True, help="Read and judge everything as into an empty database; write nothing.")
 @json_option
 @click.pass_obj
-def backfill(  # noqa: PLR0913 - one parameter an option
+def backfill(
     setting: Setting,
     paths: tuple[str, ...],
     database: str | None,
@@ -89,24 +89,30 @@ def _report(tally: Tally, *, as_json: bool) -> None:
         log.warning("rejected %s: %s", origin, reason)
     if more := tally.outcomes[Outcome.REJECTED] - len(tally.rejected):
         log.warning("and %d more; see them all with: tlsrpt-ingest ledger --outcome rejected", more)
-    log.info("%s", one_line(tally))
+    log.info("%s", words.one_line(tally))
     if as_json:
-        click.echo(json.dumps(tally_json(tally)))
+        click.echo(json_text(words.as_json(tally)))
 
 
 def _rejected(engine: Engine) -> Iterator[Source]:
     """A source for each container that holds rejected items, handing out only these."""
     for path, rows in groupby(ask.rejected(engine), key=lambda row: container(row.origin)):
         if path is None:
-            yield MemorySource(
-                Item(row.origin, row.octets, repeatable=False) for row in rows if row.octets is not None
-            )
+            yield MemorySource(_kept(rows))
             continue
-        origins = frozenset(row.origin for row in rows)
+        origins = {row.origin for row in rows}
         try:
             yield PickedSource(open_path(path), origins)
         except Misconfigured as gone:
             log.warning("%d rejected items cannot be read again: %s", len(origins), gone)
+
+
+def _kept(rows: Iterable[ask.RejectedRow]) -> Iterator[Item]:
+    """Each item of which the ledger kept the octets, once however many of its parts were rejected."""
+    for _item, parts in groupby(rows, key=lambda row: row.item):
+        row = next(parts)
+        if row.octets is not None:
+            yield Item(row.origin, row.octets, repeatable=False)
 
 
 @contextmanager

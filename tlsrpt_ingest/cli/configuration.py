@@ -3,6 +3,7 @@
 import click
 
 from tlsrpt_ingest.cli.setting import Setting
+from tlsrpt_ingest.output.json_text import json_text
 
 
 @click.group()
@@ -19,3 +20,11 @@ def check(setting: Setting) -> None:
     else:
         _ = setting.config
         click.echo(f"{setting.path}: fine")
+
+
+@config.command()
+@click.pass_obj
+def show(setting: Setting) -> None:
+    """Print what applies, as JSON: the config file and the defaults. Secrets are not in it, only where they are."""
+    where = {"config_file": str(setting.path) if setting.path else None, "state": str(setting.state)}
+    click.echo(json_text({**where, **setting.config.model_dump(mode="json")}))

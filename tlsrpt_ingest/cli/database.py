@@ -1,32 +1,13 @@
 """`db` and `prune`: the database's schema and its age."""
 
-import re
 from datetime import UTC, datetime, timedelta
 
 import click
 
-from tlsrpt_ingest.cli.setting import Setting, database_option
+from tlsrpt_ingest.cli.setting import Age, Setting, database_option
 from tlsrpt_ingest.store import schema
 from tlsrpt_ingest.store.engine import open_engine
 from tlsrpt_ingest.store.prune import prune as prune_reports
-
-
-class Age(click.ParamType):
-    """An age such as 400d, 12w or 36h."""
-
-    name = "age"
-    _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1), "y": timedelta(days=365)}
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """Read the age."""
-        if isinstance(value, timedelta):
-            return value
-        if not (match := re.fullmatch(r"(\d{1,6})([hdwy])", str(value))):
-            self.fail(f"{value!r} is no age: write a number and h, d, w or y, as in 400d", param, ctx)
-        try:
-            return int(match[1]) * self._UNITS[match[2]]
-        except OverflowError:
-            self.fail(f"{value!r} is longer than time is counted", param, ctx)
 
 
 @click.group()

@@ -1,9 +1,93 @@
 """`show`, `summary` and `ledger`: looking at reports and at what became of them."""
 
-from datetime import datetime
+import sys
+from datetime import UTC, date, datetime, timedelta
 
 import click
 
-from tlsrpt_ingest.cli.setting import Setting, database_option, json_option
+from tlsrpt_ingest.cli.setting import Age, Setting, database_option, json_option
+from tlsrpt_ingest.ingest import judge
 from tlsrpt_ingest.outcome import Outcome
+from tlsrpt_ingest.output import ledger as ledger_output
+from tlsrpt_ingest.output import show as show_output
+from tlsrpt_ingest.output import summary as summary_output
+from tlsrpt_ingest.output.json_text import json_text
+from tlsrpt_ingest.output.terminal import open_console
+from tlsrpt_ingest.sources.files import open_path
 from tlsrpt_ingest.store import ask
+
+
+class Day(click.ParamType):  # type: ignore[type-arg] # generic since click 8.5 only
+    """A UTC day: 2026-11-24, or how long ago (30d)."""
+
+    name = "day"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """Read the day."""
+        if isinstance(value, date):
+            return value
+        try:
+            return date.fromisoformat(str(value))
+        except ValueError:
+            ago: timedelta = Age().convert(value, param, ctx)
+        try:
+            return (datetime.now(UTC) - ago).date()
+        except OverflowError:
+            self.fail(f"{value!r} is before the first year", param, ctx)
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@json_option
+def show(files: tuple[str, ...], *, as_json: bool) -> None:
+    """Explain reports, without a database: every field, what each failure means and what to do about it.
+
+    FILE is whatever `backfill` takes; - is standard input.
+    """
+    deliveries = (delivery for file in files for item in open_path(file).items() for delivery in judge(item))
+    if as_json:
+        click.echo(json_text(show_output.as_json(deliveries)))
+    else:
+        show_output.render(open_console(sys.stdout), deliveries)
+
+
+@click.command()
+@click.option("--since", type=Day(), metavar="DAY", help="First day (UTC): 2026-11-24, or 30d for 30 days ago.")
+@click.option("--until", type=Day(), metavar="DAY", help="Last day (UTC).")
+@click.option("--domain", metavar="DOMAIN", help="Only this policy domain.")
+@database_option
+@json_option
+@click.pass_obj
+def summary(
+    setting: Setting,
+    since: date | None,
+    until: date | None,
+    domain: str | None,
+    database: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Say in a screenful how mail to each domain arrived, who failed and why."""
+    if since and until and until < since:
+        raise click.BadParameter(f"{until} is before --since {since}", param_hint="--until")
+    totals = ask.totals(setting.database(database), since, until, domain)
+    if as_json:
+        click.echo(json_text(summary_output.as_json(totals)))
+    else:
+        summary_output.render(open_console(sys.stdout), totals)
+
+
+@click.command()
+@click.option("--outcome", type=click.Choice([str(one) for one in Outcome]), help="Only deliveries that ended so.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the newest N.")
+@database_option
+@json_option
+@click.pass_obj
+def ledger(setting: Setting, outcome: str | None, limit: int | None, database: str | None, *, as_json: bool) -> None:
+    """List what became of each delivery, newest first, and why; with --json one object a line."""
+    rows = ask.ledger(setting.database(database), Outcome(outcome) if outcome else None, limit)
+    if as_json:
+        for row in rows:
+            click.echo(json_text(ledger_output.as_json(row), indent=None))
+    else:
+        ledger_output.render(open_console(sys.stdout), rows)

@@ -44,8 +44,12 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("--config", type=click.Path(path_type=Path), help="The config file. Default: $TLSRPT_INGEST_CONFIG, "
-              "then $XDG_CONFIG_HOME/tlsrpt-ingest/config.toml, then /etc/tlsrpt-ingest/config.toml.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="The config file. Default: $TLSRPT_INGEST_CONFIG, "
+    "then $XDG_CONFIG_HOME/tlsrpt-ingest/config.toml, then /etc/tlsrpt-ingest/config.toml.",
+)
 @click.option("-v", "--verbose", count=True, help="More words on stderr; twice for all of them.")
 @click.option("-q", "--quiet", is_flag=True, help="Only errors on stderr.")
 @click.version_option(__version__, message="%(prog)s %(version)s")

@@ -1,9 +1,11 @@
 """Where the program finds its config file and its database: options, environment, the usual places."""
 
+import re
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 from sqlalchemy import Engine
@@ -61,6 +63,24 @@ class Setting:
         # XDG: a relative path in the variable is to be ignored.
         given = self.environment.get(variable, "")
         return Path(given) if given.startswith("/") else Path.home() / default
+
+
+class Age(click.ParamType):  # type: ignore[type-arg] # generic since click 8.5 only
+    """An age such as 400d, 12w or 36h."""
+
+    name = "age"
+    _UNITS: ClassVar = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1), "y": timedelta(days=365)}
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Read the age."""
+        if isinstance(value, timedelta):
+            return value
+        if not (match := re.fullmatch(r"(\d{1,6})([hdwy])", str(value))):
+            self.fail(f"{value!r} is no age: write a number and h, d, w or y, as in 400d", param, ctx)
+        try:
+            return int(match[1]) * self._UNITS[match[2]]
+        except OverflowError:
+            self.fail(f"{value!r} is longer than time is counted", param, ctx)
 
 
 def database_option(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,6 +13,7 @@ class Stopping:
         self._before: dict[int, signal.Handlers | int | object] = {}
 
     def __call__(self) -> bool:
+        """Whether a signal came."""
         return bool(self.asked)
 
     def __enter__(self) -> Self:

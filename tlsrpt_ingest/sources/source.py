@@ -42,10 +42,16 @@ class Source(Protocol):
 
     origin: str
     """The URI of the whole: what is before `#` in its items' origins."""
-    octets_total: int | None
-    """How much there is to read, for a progress bar; None where nobody can say beforehand."""
-    octets_read: int
-    """How much of it has been read."""
+
+    @property
+    def octets_total(self) -> int | None:
+        """How much there is to read, for a progress bar; None where nobody can say beforehand."""
+        ...
+
+    @property
+    def octets_read(self) -> int:
+        """How much of it has been read."""
+        ...
 
     def items(self) -> Iterator[Item]:
         """Every item once, lazily, holding one at a time. Raises Unavailable when the place itself is out of reach."""
