@@ -57,7 +57,7 @@ def postgresql_server() -> Iterator[str]:
             "full_page_writes": "off",
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        server = _start(user, [str(Path(initdb).with_name("postgres")), "-D", str(data), *options], folder)
+        server = _start(user, [str(Path(initdb).resolve().with_name("postgres")), "-D", str(data), *options], folder)
         try:
             _wait(server, folder, lambda: psycopg.connect(_dsn(port)).close(), psycopg.OperationalError)
             yield f"postgresql://ingest:{QUOTED}@127.0.0.1:{port}"

@@ -116,12 +116,10 @@ def test_sessions_are_strict_in_utc_and_utf8(mariadb: str) -> None:
     engine = open_engine(mariadb)
     with engine.connect() as connection:
         row = connection.execute(
-            text(
-                "SELECT @@sql_mode AS mode, @@time_zone AS zone, @@character_set_connection AS set_, @@tx_isolation AS tx"
-            )
+            text("SELECT @@sql_mode, @@time_zone, @@character_set_connection, @@tx_isolation")
         ).one()
-    assert "STRICT_ALL_TABLES" in row.mode
-    assert (row.zone, row.set_, row.tx) == ("+00:00", "utf8mb4", "READ-COMMITTED")
+    assert "STRICT_ALL_TABLES" in row[0]
+    assert tuple(row[1:]) == ("+00:00", "utf8mb4", "READ-COMMITTED")
     engine.dispose()
 
 
