@@ -69,7 +69,7 @@ class Age(click.ParamType):  # type: ignore[type-arg] # generic since click 8.5 
     """An age such as 400d, 12w or 36h."""
 
     name = "age"
-    _UNITS: ClassVar = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1), "y": timedelta(days=365)}
+    _HOURS: ClassVar = {"h": 1, "d": 24, "w": 24 * 7, "y": 24 * 365}
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
         """Read the age."""
@@ -78,7 +78,7 @@ class Age(click.ParamType):  # type: ignore[type-arg] # generic since click 8.5 
         if not (match := re.fullmatch(r"(\d{1,6})([hdwy])", str(value))):
             self.fail(f"{value!r} is no age: write a number and h, d, w or y, as in 400d", param, ctx)
         try:
-            return int(match[1]) * self._UNITS[match[2]]
+            return timedelta(hours=int(match[1]) * self._HOURS[match[2]])
         except OverflowError:
             self.fail(f"{value!r} is longer than time is counted", param, ctx)
 
