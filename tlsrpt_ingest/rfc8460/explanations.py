@@ -35,9 +35,9 @@ _HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)+(?![0-9]+\Z){_LABEL}",
 _REASON: Final = 500
 """Characters of a failure-reason-code that are looked at; Mail.ru's longest known has 150."""
 _LINES: Final = 100
-"""Lines of a policy, and mx patterns, that are looked at; with more, nothing is said of what is missing in them."""
-_LINE: Final = 1_000
-"""Characters of one line of them. The hMailServer fork sends the whole policy in one."""
+_POLICY: Final = 4_096
+"""Lines and characters of a policy that are looked at, and mx patterns: nobody is known to have twenty. With more,
+nothing is said of what is missing in them."""
 
 _POLICY_TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -81,10 +81,10 @@ def host_name(text: str | None) -> str | None:
 
 def sts_mode(policy: Policy) -> str | None:
     """The mode of an MTA-STS policy (RFC 8461 section 3.2): enforce, testing or none; None where it cannot be read."""
-    for line in policy.policy_string[:_LINES]:
-        if found := re.search(r"(?:^|\s)mode:[ \t]*(enforce|testing|none)\b", line[:_LINE]):
-            return found[1]
-    return None
+    # The hMailServer fork sends the whole policy in one element, its line ends turned into blanks.
+    text = _text(policy)
+    found = re.search(r"(?:^|\s)mode:[ \t]*(enforce|testing|none)\b", text or "")
+    return found[1] if found else None
 
 
 def _known(detail: FailureDetail, policy: Policy) -> Explanation:
@@ -109,12 +109,19 @@ def _unlisted(detail: FailureDetail, policy: Policy) -> bool:
 
 def _patterns(policy: Policy) -> frozenset[str]:
     """The mx patterns of an MTA-STS policy, those of policy-string or else mx-host; none where not all can be seen."""
-    if len(policy.policy_string) > _LINES or len(policy.mx_host) > _LINES:
+    text = _text(policy)
+    if text is None or len(policy.mx_host) > _LINES:
         return frozenset()
-    if any(len(line) > _LINE for line in policy.policy_string):
-        return frozenset()
-    found = [one for line in policy.policy_string for one in re.findall(r"(?:^|\s)mx:[ \t]*([^\s:]+)", line)]
+    found = re.findall(r"(?:^|\s)mx:[ \t]*([^\s:]+)", text)
     return frozenset(pattern.lower().removesuffix(".") for pattern in found or policy.mx_host)
+
+
+def _text(policy: Policy) -> str | None:
+    """The lines of a policy, or None where there are too many."""
+    lines = policy.policy_string
+    if len(lines) > _LINES or sum(map(len, lines)) > _POLICY:
+        return None
+    return "\n".join(lines)
 
 
 def _mx(detail: FailureDetail, policy: Policy) -> str | None:
