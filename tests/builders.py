@@ -6,6 +6,7 @@
 import base64
 import gzip
 import json
+import struct
 import zlib
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -104,11 +105,18 @@ def gzipped(octets: bytes) -> bytes:
 
 
 def bomb(size: int, *, head: bytes = b"", fill: bytes = b"\0") -> bytes:
-    """One gzip member of `head` and `size` octets of `fill`, made without ever holding them."""
-    squeezer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    """One gzip member of `head` and `size` octets (whole MiB) of `fill`, made without ever holding them."""
     block = fill * (1 << 20)
-    pieces = [squeezer.compress(head), *(squeezer.compress(block) for _ in range(size >> 20))]
-    return b"".join([*pieces, squeezer.compress(fill * (size & 0xFFFFF)), squeezer.flush()])
+    squeezer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    first = squeezer.compress(head) + squeezer.flush(zlib.Z_FULL_FLUSH)
+    # After a full flush the same input gives the same output, so it is squeezed once and repeated.
+    again = squeezer.compress(block) + squeezer.flush(zlib.Z_FULL_FLUSH)
+    count = size >> 20
+    check = zlib.crc32(head)
+    for _ in range(count):
+        check = zlib.crc32(block, check)
+    tail = struct.pack("<LL", check, (len(head) + (count << 20)) & 0xFFFFFFFF)
+    return b"\x1f\x8b\x08\0\0\0\0\0\x02\xff" + first + again * count + squeezer.flush() + tail
 
 
 def mail(  # noqa: PLR0913 - one parameter for each thing that real mails do differently

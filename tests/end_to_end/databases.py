@@ -33,7 +33,8 @@ def outcomes(database: str) -> Counter[str]:
     outcome = tables.delivery.c.outcome
     try:
         with engine.connect() as connection:
-            return Counter(dict(connection.execute(select(outcome, func.count()).group_by(outcome)).tuples().all()))
+            counted = connection.execute(select(outcome, func.count()).group_by(outcome))
+            return Counter({row[0]: row[1] for row in counted})
     finally:
         engine.dispose()
 

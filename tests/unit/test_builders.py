@@ -22,4 +22,4 @@ def test_an_absent_member_is_left_out() -> None:
 
 
 def test_a_bomb_inflates_to_its_size() -> None:
-    assert len(gzip.decompress(builders.bomb((1 << 20) + 5, head=b"{"))) == (1 << 20) + 6
+    assert len(gzip.decompress(builders.bomb(3 << 20, head=b"{"))) == (3 << 20) + 1
