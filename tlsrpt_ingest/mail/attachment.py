@@ -159,13 +159,13 @@ class _Search:
             return True  # a report of ours that came back is no report to us
         found, asides = len(self.found), len(self.asides)
         closed = None
-        for start, end, closed in parts(one):  # noqa: B007 - the last one's word counts
-            if sniff(one.octets[start : min(end, start + _HEAD)]):
-                self._entity(bare_part(one.octets, start, end), around, depth + 1)
-            else:
-                self._entity(entity(one.octets, start, end), around, depth + 1)
-            if self.entities > limits.PARTS:
-                break
+        try:
+            for start, end, closed in parts(one):  # noqa: B007 - the last one's word counts
+                self._entity(_part(one, start, end), around, depth + 1)
+                if self.entities > limits.PARTS:
+                    break
+        except Unreadable as flood:
+            self.stopped = flood
         if closed is False:
             for document in (*self.found[found:], *self.asides[asides:]):
                 if isinstance(document, _Found):
@@ -208,6 +208,15 @@ class _Search:
         if called and not met:
             what = "neither JSON nor gzip nor zip" if octets.strip() else "nothing at all"
             self.found.append(Unreadable("mail", "unknown-format", f"the part {label!a} holds {what}"))
+
+
+def _part(multipart: Entity, start: int, end: int) -> Entity:
+    if sniff(multipart.octets[start : min(end, start + _HEAD)]):
+        return bare_part(multipart.octets, start, end)
+    part = entity(multipart.octets, start, end)
+    if multipart.media_type == "multipart/digest" and not part.labelled:
+        return replace(part, media_type="message/rfc822")  # RFC 2046 section 5.1.5
+    return part
 
 
 def is_report_name(name: str | None) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tlsrpt_ingest import limits
+from tlsrpt_ingest.errors import Unreadable
 from tlsrpt_ingest.mail import field
 
 _FIELD: Final = re.compile(rb"^([!-9;-~]+)[ \t]*:(.*(?:\n[ \t].*)*)", re.MULTILINE)
@@ -30,6 +31,7 @@ _WANTED: Final = frozenset(
         b"tls-report-submitter",
     }
 )
+_INNER_DELIMITERS: Final = 10 * limits.PARTS
 _BASE64_LETTERS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOT_BASE64: Final = bytes(set(range(256)) - set(_BASE64_LETTERS))
 
@@ -50,6 +52,11 @@ class Entity:
     filename: str | None
     flooded: bool
     """Whether the header goes on beyond limits.HEADERS."""
+
+    @property
+    def labelled(self) -> bool:
+        """Whether a field gives a media type at all."""
+        return b"content-type" in self.fields or b"contenttype" in self.fields
 
     @property
     def misspelled(self) -> bool:
@@ -108,7 +115,8 @@ def bare_part(octets: bytes, start: int, end: int) -> Entity:
 def parts(multipart: Entity) -> Iterator[tuple[int, int, bool]]:
     """The ranges of a multipart's parts, lazily, and whether a delimiter follows (RFC 2046 section 5.1.1).
 
-    Nothing where the boundary is not to be found. A line that only begins with the delimiter is none.
+    Nothing where the boundary is not to be found. A line that only begins with the delimiter is none; it belongs to
+    an inner multipart, mostly. Raises Unreadable where there are more such lines than parts can be.
     """
     boundary = multipart.parameters.get("boundary", "").rstrip()
     if not boundary:
@@ -116,6 +124,7 @@ def parts(multipart: Entity) -> Iterator[tuple[int, int, bool]]:
     octets, end = multipart.octets, multipart.end
     delimiter = b"\n--" + boundary.encode("latin-1", "replace")
     part: int | None = None
+    others = 0
     at = octets.find(delimiter, max(multipart.start - 1, 0), end)
     while at >= 0:
         behind = at + len(delimiter)
@@ -129,6 +138,12 @@ def parts(multipart: Entity) -> Iterator[tuple[int, int, bool]]:
             if closes:
                 return
             part = min(line_end + 1, end)
+        else:
+            others += 1
+            if others > _INNER_DELIMITERS:
+                raise Unreadable(
+                    "mail", "too-many-parts", f"more than {_INNER_DELIMITERS} lines begin like the delimiter of a part"
+                )
         at = octets.find(delimiter, line_end, end)
     if part is not None:
         yield part, end, False

@@ -27,7 +27,8 @@ _ZIP_MEMBERS: Final = 10 * limits.PARTS
 
 _BYTE_ORDER_MARKS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _JSON: Final = re.compile(rb"""\s*(?:\{\s*["'}]|\[\s*[{\]])""")
-_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+_TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+"""A string, with its end or cut off (so that no octet is looked at twice), or a bracket."""
 
 _ZIP_ERRORS: Final = (
     zipfile.BadZipFile,
@@ -101,7 +102,7 @@ def inflate(
     """
     match sniff(octets):
         case "json":
-            yield Inflated(octets)
+            yield Inflated(_gather(iter((octets,)), allowance, "not compressed") or b"")
         case "gzip":
             yield from _inner(_gunzip, octets.lstrip(), allowance, depth)
         case "zip":
@@ -188,11 +189,13 @@ def _steps(inflater: "zlib._Decompress", data: bytes | memoryview, what: str) ->
 def _deflate(octets: bytes, allowance: Allowance) -> Iterator[Inflated]:
     for window_bits in (15, -15):
         inflater = zlib.decompressobj(window_bits)
+        pieces = (octets[at : at + _STEP] for at in range(0, len(octets), _STEP))
+        chunks = (chunk for piece in pieces if not inflater.eof for chunk in _steps(inflater, piece, "zlib"))
         try:
-            text = _gather(_steps(inflater, octets, "zlib"), allowance, "zlib")
+            text = _gather(chunks, allowance, "zlib")
         except Unreadable:
             continue
-        if text is not None and inflater.eof:
+        if text and inflater.eof:
             yield Inflated(text, codes=["deflate-without-gzip"])
             return
 
