@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final
 
 from sqlalchemy import Engine, select
 
@@ -15,11 +14,8 @@ from tlsrpt_ingest.store.delivery import Delivery
 from tlsrpt_ingest.store.engine import writing
 from tlsrpt_ingest.store.persevering import persevering
 from tlsrpt_ingest.store.speaking import is_of_the_data, speaking, words
-from tlsrpt_ingest.store.transaction import Transaction
+from tlsrpt_ingest.store.transaction import KEYS, Transaction
 from tlsrpt_ingest.store.writer import TooLarge
-
-KEYS: Final = 500
-"""Keys looked up by one statement."""
 
 
 def record(engine: Engine, deliveries: Sequence[Delivery], now: datetime | None = None) -> list[Outcome]:

@@ -36,6 +36,9 @@ _AGAIN: Final = (
 )
 _NO_LONGER: Final = "DELETE FROM delivery WHERE item = {0} AND part >= {0} AND outcome = 'rejected'"
 
+KEYS: Final = 500
+"""Keys looked up by one statement."""
+
 
 class Fate(NamedTuple):
     """What became of a delivery, and the report that it brought."""
@@ -154,17 +157,17 @@ class Transaction:
 
     def _standing(self, identities: Iterable[bytes]) -> dict[bytes, tuple[int, bytes]]:
         """The pk and document digest of the reports that have these identities, held until we commit."""
-        wanted = set(identities)
+        wanted = sorted(set(identities))
         report = tables.report.c
-        found = {
-            key: (pk, digest)
-            for key, pk, digest in self._connection.execute(
+        found: dict[bytes, tuple[int, bytes]] = {}
+        for start in range(0, len(wanted), KEYS):
+            rows = self._connection.execute(
                 select(report.identity, report.pk, report.document_digest)
-                .where(report.identity.in_(wanted))
+                .where(report.identity.in_(wanted[start : start + KEYS]))
                 .order_by(report.identity)
                 .with_for_update(read=True, key_share=True)
             )
-        }
+            found.update((row.identity, (row.pk, row.document_digest)) for row in rows)
         if len(found) < len(wanted):
             raise Vanished
         return found
@@ -183,15 +186,24 @@ class Transaction:
             tables.delivery,
             {index: self._delivery_row(deliveries[index], index, fates[index], mailboxes) for index in ordered},
         )
-        known = [index for index in ordered if index not in won]
-        if not known:
-            return
-        self._rows.execute(_AGAIN, [self._again_row(deliveries[index], fates[index]) for index in known])
+        open_cases = self._open_cases({deliveries[index].item for index in ordered if index not in won})
+        again = [at for at in ordered if at not in won and (deliveries[at].item, deliveries[at].part) in open_cases]
+        self._rows.execute(_AGAIN, [self._again_row(deliveries[at], fates[at]) for at in again])
         # What an item held when it was rejected, and what an upgrade does not find in it any more, is no open case.
-        self._rows.execute(
-            _NO_LONGER,
-            [(deliveries[at].item, parts[deliveries[at].item]) for at in known if deliveries[at].part == 0],
-        )
+        gone = {(item, parts[item]) for item, part in open_cases if part >= parts[item]}
+        self._rows.execute(_NO_LONGER, sorted(gone))
+
+    def _open_cases(self, items: Iterable[bytes]) -> set[tuple[bytes, int]]:
+        """What of these items the ledger has as rejected: item and part."""
+        wanted = sorted(items)
+        row = tables.delivery.c
+        found: set[tuple[bytes, int]] = set()
+        for start in range(0, len(wanted), KEYS):
+            asked = select(row.item, row.part).where(
+                row.item.in_(wanted[start : start + KEYS]), row.outcome == str(Outcome.REJECTED)
+            )
+            found.update((case.item, case.part) for case in self._connection.execute(asked))
+        return found
 
     def _delivery_row(self, delivery: Delivery, index: int, fate: Fate, mailboxes: Mapping[bytes, int]) -> Row:
         place = delivery.place
