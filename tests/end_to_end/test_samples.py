@@ -7,8 +7,11 @@ from pathlib import Path
 from tests.end_to_end.databases import REPORT_TABLES, rows
 from tests.installed import Program
 
-OTHER = {"MANIFEST.tsv"}
+NO_REPORT = {"MANIFEST.tsv"}
 """Files of the folder that are no reports by any reading."""
+
+SAME = "rfc8460-example__"
+"""Three files of this name hold one report, the example of RFC 8460 appendix B."""
 
 
 def test_every_sample_is_recorded_and_a_second_run_changes_nothing(
@@ -20,7 +23,9 @@ def test_every_sample_is_recorded_and_a_second_run_changes_nothing(
     counts = json.loads(ran.stdout)
     assert ran.status == 0
     assert counts["rejected"] == 0, ran.stderr
-    assert counts["recorded"] == len(reports)
+    same = sum(name.startswith(SAME) for name in reports)
+    assert (counts["recorded"], counts["duplicate"]) == (len(reports) - same + 1, same - 1)
+    assert counts["not_a_report"] == len(NO_REPORT)
     before = rows(sqlite)
     again = json.loads(program("backfill", "--json", "--database", sqlite, samples).stdout)
     after = rows(sqlite)
