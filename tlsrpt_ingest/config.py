@@ -1,19 +1,146 @@
 """config.toml as frozen pydantic models; pure: reads no file and no environment."""
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tlsrpt_ingest.errors import Misconfigured
-
-_UNKNOWN: Final = "extra_forbidden"
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def _one_line(text: str) -> str:
+    # A CR or LF in a name would end an IMAP command; other controls have no business in a name either.
+    if any(ord(character) < ord(" ") or ord(character) == 0x7F for character in text):  # noqa: PLR2004 - DEL
+        raise ValueError("control characters are not allowed")
+    return text
+
+
+Name = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_one_line)]
+
+
+class Secret(_Section):
+    """Where a secret is, never the secret: exactly one of the four."""
+
+    credential: Name | None = None
+    """A systemd credential: the file of this name in $CREDENTIALS_DIRECTORY (LoadCredential=)."""
+    file: Name | None = None
+    """A file that holds it."""
+    environment: Name | None = None
+    """An environment variable that holds it."""
+    command: Annotated[tuple[str, ...], Field(min_length=1, strict=False)] | None = None
+    """A program and its arguments, started without a shell; the first line it prints."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if len(self.model_fields_set) != 1:
+            raise ValueError("name exactly one of credential, file, environment, command")
+        return self
+
+
+class OAuth(_Section):
+    """How to get an OAuth 2.0 access token (RFC 6749): `token` as it is, or a grant at `token_url`."""
+
+    mechanism: Literal["XOAUTH2", "OAUTHBEARER"] = "XOAUTH2"
+    token: Secret | None = None
+    """An access token, asked for at every login."""
+    token_url: Name | None = None
+    client_id: Name | None = None
+    client_secret: Secret | None = None
+    refresh_token: Secret | None = None
+    """With it the grant is refresh_token, without it client_credentials."""
+    scope: Annotated[tuple[str, ...], Field(strict=False)] = ()
+
+    @model_validator(mode="after")
+    def _token_or_grant(self) -> Self:
+        if (self.token is None) == (self.token_url is None):
+            raise ValueError("give either token, or token_url and client_id for a grant")
+        if self.token_url is not None and self.client_id is None:
+            raise ValueError("token_url needs client_id")
+        if self.token_url is not None and self.refresh_token is None and self.client_secret is None:
+            raise ValueError("token_url needs refresh_token, or client_secret for client_credentials")
+        return self
+
+
+_ACTION: Final = re.compile(r"keep|seen|flag|delete|move:.+")
+
+
+def _action(text: str) -> str:
+    if not _ACTION.fullmatch(_one_line(text)):
+        raise ValueError('write "keep", "seen", "flag", "move:FOLDER" or "delete"')
+    return text
+
+
+def _no_delete(text: str) -> str:
+    if _action(text) == "delete":
+        raise ValueError('"delete" is for reports only: what is no report, or was not read, is in no database')
+    return text
+
+
+Action = Annotated[str, AfterValidator(_action)]
+Keeping = Annotated[str, AfterValidator(_no_delete)]
+
+
+class After(_Section):
+    """`[imap.after]`: what becomes of a message once its outcome is committed."""
+
+    recorded: Action = "keep"
+    duplicate: Action = "keep"
+    conflicting: Action = "keep"
+    rejected: Keeping = "keep"
+    not_a_report: Keeping = "keep"
+    delete_after_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+    """With "delete": only messages that the server has had for so many days."""
+
+
+class Imap(_Section):
+    """`[[imap]]`: an account, and the folders to read in it."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    """What the ledger calls the account; a new name is a new account, whose messages are all read again."""
+    host: Name
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """Default: 993 with security "tls", else 143."""
+    security: Literal["tls", "starttls", "none"] = "tls"
+    insecure: bool = False
+    """With security "none": send the password in the clear to a host that is not this one."""
+    ca_file: Name | None = None
+    """PEM file of the authority that signed the server's certificate; default: the system's authorities."""
+    client_certificate: Name | None = None
+    """PEM file of a certificate, and its key unless `client_key` has it, to show to the server."""
+    client_key: Name | None = None
+    user: Name | None = None
+    password: Secret | None = None
+    oauth: OAuth | None = None
+    folders: Annotated[tuple[Name, ...], Field(min_length=1, strict=False)] = ("INBOX",)
+    """Names as people write them, `/` between levels; `*` and `?` stand for many and for one character."""
+    after: After = After()
+    keyword: Annotated[str, Field(pattern=r"^[$A-Za-z0-9._-]{1,64}$")] = "$TlsrptDone"
+    """The keyword that "flag" sets (RFC 3501 section 2.3.2)."""
+    timeout: Annotated[int, Field(ge=1, le=3600)] = 60
+    """Seconds for the server to answer."""
+    attempts: Annotated[int, Field(ge=1, le=100)] = 3
+    """How often polls try a message that is rejected; after that only `reprocess` does."""
+    max_message_mib: Annotated[int, Field(ge=1, le=64)] = 25
+    """Larger messages are rejected without being fetched."""
+
+    @model_validator(mode="after")
+    def _one_login(self) -> Self:
+        if self.password is not None and self.oauth is not None:
+            raise ValueError("give password or oauth, not both")
+        if self.password is None and self.oauth is None and self.client_certificate is None:
+            raise ValueError("give password, oauth, or client_certificate (SASL EXTERNAL)")
+        if self.user is None and self.client_certificate is None:
+            raise ValueError("user is missing")
+        if self.client_key is not None and self.client_certificate is None:
+            raise ValueError("client_key needs client_certificate")
+        return self
 
 
 class Database(_Section):
@@ -27,6 +154,14 @@ class Config(_Section):
     """The whole file."""
 
     database: Database = Database()
+    imap: Annotated[tuple[Imap, ...], Field(strict=False)] = ()
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [account.name for account in self.imap]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"two [[imap]] accounts are called {twice!r}")
+        return self
 
 
 def parse(text: str, name: str = "config.toml") -> Config:
@@ -40,9 +175,10 @@ def parse(text: str, name: str = "config.toml") -> Config:
 
 
 def _words(name: str, error: Any) -> str:
-    key = ".".join(str(step) for step in error["loc"])
-    if error["type"] != _UNKNOWN:
-        return f"{name}: {key}: {error['msg']}"
+    key = "".join(f"[{step + 1}]" if isinstance(step, int) else f".{step}" for step in error["loc"]).lstrip(".")
+    if error["type"] != "extra_forbidden":
+        said = error["msg"].removeprefix("Value error, ")
+        return f"{name}: {key}: {said}" if key else f"{name}: {said}"
     near = difflib.get_close_matches(str(error["loc"][-1]), _known(error["loc"][:-1]), n=1)
     return f"{name}: there is no key {key}" + (f"; did you mean {near[0]}?" if near else "")
 
@@ -51,7 +187,13 @@ def _known(path: Iterable[str | int]) -> list[str]:
     """The keys of the section at `path`."""
     section: type[BaseModel] = Config
     for step in path:
-        inner = section.model_fields[step].annotation if isinstance(step, str) else None
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
+        if isinstance(step, str) and (inner := _section(section.model_fields[step].annotation)):
             section = inner
     return list(section.model_fields)
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    """The model in an annotation such as `tuple[Imap, ...]` or `Secret | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for inner in getattr(annotation, "__args__", ()) if (found := _section(inner))), None)

@@ -71,6 +71,9 @@ EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
 """A report's day outside these is no day: STARTTLS is of 1999 and RFC 8460 of 2018, fixtures begin in 2000."""
 
+UID: Final = (1 << 32) - 1
+"""The largest UID that there is (RFC 3501 section 2.3.1.1)."""
+
 BATCH_ITEMS: Final = 500
 """Items of one transaction: a transaction of 500 costs a tenth of 500 transactions (docs/performance.md)."""
 

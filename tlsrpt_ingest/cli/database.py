@@ -18,9 +18,9 @@ def db() -> None:
 @db.command()
 @database_option
 @click.pass_obj
-def upgrade(setting: Setting, database: str | None) -> None:
+def upgrade(setting: Setting, database_url: str | None) -> None:
     """Bring the schema up to this version (SQLite does so by itself on first use)."""
-    engine = open_engine(setting.database_url(database))
+    engine = open_engine(setting.database_url(database_url))
     before, after = schema.upgrade(engine)
     click.echo(f"{after} (as it was)" if before == after else f"{before or 'empty'} -> {after}")
 
@@ -28,9 +28,9 @@ def upgrade(setting: Setting, database: str | None) -> None:
 @db.command()
 @database_option
 @click.pass_obj
-def current(setting: Setting, database: str | None) -> None:
+def current(setting: Setting, database_url: str | None) -> None:
     """Print the schema's revision, and the one that this version needs."""
-    engine = open_engine(setting.database_url(database))
+    engine = open_engine(setting.database_url(database_url))
     click.echo(f"{schema.current(engine) or 'empty'} (this version needs {schema.head()})")
 
 
@@ -38,9 +38,9 @@ def current(setting: Setting, database: str | None) -> None:
 @click.option("--older-than", type=Age(), required=True, metavar="AGE", help="Such as 400d: delete what ended before.")
 @database_option
 @click.pass_obj
-def prune(setting: Setting, older_than: timedelta, database: str | None) -> None:
+def prune(setting: Setting, older_than: timedelta, database_url: str | None) -> None:
     """Delete reports of long ago, in small transactions, so that nobody has to wait."""
-    engine = setting.database(database)
+    engine = setting.database(database_url)
     try:
         before = datetime.now(UTC).replace(tzinfo=None) - older_than
     except OverflowError as error:

@@ -63,14 +63,14 @@ def summary(
     since: date | None,
     until: date | None,
     domain: str | None,
-    database: str | None,
+    database_url: str | None,
     *,
     as_json: bool,
 ) -> None:
     """Say in a screenful how mail to each domain arrived, who failed and why."""
     if since and until and until < since:
         raise click.BadParameter(f"{until} is before --since {since}", param_hint="--until")
-    totals = ask.totals(setting.database(database), since, until, domain)
+    totals = ask.totals(setting.database(database_url), since, until, domain)
     if as_json:
         click.echo(json_text(summary_output.as_json(totals)))
     else:
@@ -83,9 +83,11 @@ def summary(
 @database_option
 @json_option
 @click.pass_obj
-def ledger(setting: Setting, outcome: str | None, limit: int | None, database: str | None, *, as_json: bool) -> None:
+def ledger(
+    setting: Setting, outcome: str | None, limit: int | None, database_url: str | None, *, as_json: bool
+) -> None:
     """List what became of each delivery, newest first, and why; with --json one object a line."""
-    rows = ask.ledger(setting.database(database), Outcome(outcome) if outcome else None, limit)
+    rows = ask.ledger(setting.database(database_url), Outcome(outcome) if outcome else None, limit)
     if as_json:
         for row in rows:
             click.echo(json_text(ledger_output.as_json(row), indent=None))

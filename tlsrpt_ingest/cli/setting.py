@@ -87,6 +87,7 @@ def database_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--database URL`, the same for every command that touches the database."""
     return click.option(
         "--database",
+        "database_url",
         metavar="URL",
         help="sqlite:///FILE, postgresql://... or mariadb://... Default: [database] url of the config file, "
         "else SQLite in $STATE_DIRECTORY or the XDG state directory.",

@@ -1,0 +1,156 @@
+"""Read the messages of an IMAP mailbox that the ledger does not have: never changes anything, survives a rotten one."""
+
+import imaplib
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, Final
+
+from tlsrpt_ingest import limits
+from tlsrpt_ingest.errors import Unreadable
+from tlsrpt_ingest.sources.imap_folder import uid_url
+from tlsrpt_ingest.sources.imap_login import said
+from tlsrpt_ingest.sources.imap_session import LOST, Session
+from tlsrpt_ingest.sources.source import Item, Mailbox
+
+log = logging.getLogger(__name__)
+
+WINDOW: Final = 50_000
+"""UIDs of one SEARCH. imaplib refuses a line of more than a million octets, at which it also loses its place."""
+
+SIZES: Final = 1_000
+"""Messages whose size is asked for at once. Ten digits a UID stay below the 65,536 octets that Dovecot takes."""
+
+FETCH: Final = 200
+"""Messages of one FETCH: more are not faster, and fewer are lost with a connection."""
+
+FETCH_OCTETS: Final = 8 * limits.MIB
+"""Octets of one FETCH, so that two batches (one is fetched ahead) have a bound."""
+
+ROTTEN_IN_A_ROW: Final = 5
+"""Messages that cannot be fetched one after the other before it is the server that is to blame."""
+
+_QUARTERS: Final = 4
+
+Known = Callable[[Mailbox, int, int], frozenset[int]]
+"""Asks the ledger: the UIDs between two (both included) that need not be read."""
+
+
+class Reader:
+    """Reads a mailbox that `session` has opened by EXAMINE."""
+
+    def __init__(self, session: Session, mailbox: Mailbox, known: Known) -> None:
+        self._session = session
+        self._mailbox = mailbox
+        self._known = known
+        self._largest = session.account.max_message_mib * limits.MIB
+        self._rotten = 0
+        self.octets_total = 0
+
+    def batches(self) -> Iterator[list[Item]]:
+        """The messages to read, in the order of their UIDs, by batches that one FETCH brought."""
+        for uids in self._windows():
+            sizes = self._sizes(uids)
+            self.octets_total += sum(sizes.values())
+            batch: list[int] = []
+            octets = 0
+            for uid in uids:
+                size = sizes.get(uid)
+                if size is None:  # expunged since the search
+                    continue
+                if size > self._largest:
+                    yield [self._failed(uid, "too-large", f"it has {size:,} octets; {self._limit()}")]
+                    continue
+                if batch and (len(batch) >= FETCH or octets + size > FETCH_OCTETS):
+                    yield self._fetch(batch)
+                    batch, octets = [], 0
+                batch.append(uid)
+                octets += size
+            if batch:
+                yield self._fetch(batch)
+
+    def _windows(self) -> Iterator[list[int]]:
+        """The UIDs to read: what SEARCH finds less what the ledger has, window by window."""
+        if self._session.exists == 0:
+            return
+        last = self._session.uidnext - 1
+        if self._session.exists <= WINDOW or last < 1:
+            yield from self._window(1, limits.UID, everything=True)
+            return
+        for low in range(1, last + 1, WINDOW):
+            yield from self._window(low, low + WINDOW - 1)
+
+    def _window(self, low: int, high: int, *, everything: bool = False) -> Iterator[list[int]]:
+        asked = "ALL" if everything else ["UID", f"{low}:{high}"]
+        found = self._persistently(lambda: self._session.client.search(asked))
+        # A range with nothing in it may be answered with the last message (RFC 3501 section 6.4.8).
+        uids = sorted(uid for uid in found if low <= uid <= high)
+        if uids:
+            done = self._known(self._mailbox, uids[0], uids[-1])
+            if todo := [uid for uid in uids if uid not in done]:
+                yield todo
+
+    def _sizes(self, uids: Sequence[int]) -> dict[int, int]:
+        sizes: dict[int, int] = {}
+        for start in range(0, len(uids), SIZES):
+            asked = uids[start : start + SIZES]
+            answers = self._persistently(partial(self._ask_sizes, asked))
+            for uid in asked:
+                if (size := answers.get(uid, {}).get(b"RFC822.SIZE")) is not None:
+                    sizes[uid] = int(size)
+        return sizes
+
+    def _ask_sizes(self, uids: Sequence[int]) -> Any:
+        return self._session.client.fetch(uids, ["RFC822.SIZE"])
+
+    def _fetch(self, uids: Sequence[int], *, last_try: bool = False) -> list[Item]:
+        """The messages; one that the server stumbles over is found by quartering, and is an Item with a failure."""
+        try:
+            answers = self._session.client.fetch(uids, ["BODY.PEEK[]"])
+        except LOST as error:
+            self._session.again(error)
+            return self._pieces(uids, error, last_try=last_try)
+        except imaplib.IMAP4.error as error:  # NO or BAD: the connection is as good as before
+            return self._pieces(uids, error, last_try=last_try)
+        self._rotten = 0
+        # Flags in an answer are not believed: an unsolicited FETCH stands under a sequence number there.
+        # NIL, or no body at all, is a message that was expunged meanwhile.
+        bodies = ((uid, answers.get(uid, {}).get(b"BODY[]")) for uid in uids)
+        return [
+            Item(uid_url(self._mailbox, uid), body, position=uid, mailbox=self._mailbox)
+            for uid, body in bodies
+            if body is not None
+        ]
+
+    def _pieces(self, uids: Sequence[int], error: Exception, *, last_try: bool) -> list[Item]:
+        if not last_try:  # networks fail too
+            return self._fetch(uids, last_try=True)
+        if len(uids) == 1:
+            self._rotten += 1
+            if self._rotten >= ROTTEN_IN_A_ROW:
+                raise self._session.unavailable(error)
+            return [self._failed(uids[0], "unfetchable", f"the server cannot hand it out: {said(error)}")]
+        quarter = -(-len(uids) // _QUARTERS)
+        pieces = (uids[start : start + quarter] for start in range(0, len(uids), quarter))
+        return [item for piece in pieces for item in self._fetch(piece, last_try=len(piece) > 1)]
+
+    def _persistently(self, ask: Callable[[], Any]) -> Any:
+        """The answer; once more on a new connection where the first was lost."""
+        try:
+            return ask()
+        except LOST as error:
+            self._session.again(error)
+        except imaplib.IMAP4.error as error:
+            raise self._session.unavailable(error) from error
+        try:
+            return ask()
+        except (*LOST, imaplib.IMAP4.error) as error:
+            raise self._session.unavailable(error) from error
+
+    def _failed(self, uid: int, code: str, reason: str) -> Item:
+        failure = Unreadable("fetch", code, reason)
+        return Item(uid_url(self._mailbox, uid), b"", position=uid, mailbox=self._mailbox, failure=failure)
+
+    def _limit(self) -> str:
+        account = self._session.account
+        return f"the limit is max_message_mib = {account.max_message_mib} of [[imap]] {account.name}"
