@@ -16,6 +16,8 @@ import tlsrpt_ingest
 from tlsrpt_ingest import errors, limits
 from tlsrpt_ingest.cli import backfill
 from tlsrpt_ingest.cli.program import cli
+from tlsrpt_ingest.mail.deviations import MAIL_DEVIATIONS
+from tlsrpt_ingest.rfc8460 import CODES
 from tlsrpt_ingest.store import tables, views
 
 DOCS: Final = Path(__file__).parent
@@ -38,6 +40,7 @@ def pages() -> dict[str, str]:
     """The generated pages: path in docs/ -> text."""
     return {
         "reference/cli.md": _cli(),
+        "reference/deviation-codes.md": _deviation_codes(),
         "reference/exit-status.md": _exit_status(),
         "reference/limits.md": _limits(),
         "reference/tables.md": _tables(),
@@ -60,10 +63,28 @@ def commands(group: click.Command = cli, path: str = "tlsrpt-ingest") -> Iterato
 def _cli() -> str:
     parts = [f"# Commands\n\n{_NOTE}"]
     for path, command in commands():
-        # A wide page, so that the text does not depend on the terminal that wrote it.
-        context = click.Context(command, info_name=path, max_content_width=100, terminal_width=100)
-        parts.append(f"## {path}\n\n```text\n{command.get_help(context)}\n```\n")
+        parts.append(f"## {path}\n\n`{' '.join([path, *_usage(command)])}`\n\n{inspect.cleandoc(command.help or '')}\n")
+        options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+        if options:
+            rows = [f"| `{_spelling(option)}` | {' '.join((option.help or '').split())} |" for option in options]
+            parts.append("\n".join(["| option | |", "|---|---|", *rows, ""]))
     return "\n".join(parts)
+
+
+def _usage(command: click.Command) -> list[str]:
+    """Not click's own words, which differ from version to version."""
+    words = ["[OPTIONS]"] if any(isinstance(parameter, click.Option) for parameter in command.params) else []
+    words += [parameter.metavar or "" for parameter in command.params if isinstance(parameter, click.Argument)]
+    return [*words, "COMMAND"] if isinstance(command, click.Group) else words
+
+
+def _spelling(option: click.Option) -> str:
+    names = ", ".join(sorted(option.opts, key=len))
+    if option.is_flag or option.count:
+        return names
+    if isinstance(option.type, click.Choice):
+        return f"{names} {' or '.join(map(str, option.type.choices))}"
+    return f"{names} {option.metavar or option.type.name.upper()}"
 
 
 def _exit_status() -> str:
@@ -71,8 +92,7 @@ def _exit_status() -> str:
     rows += [(backfill.REJECTED, "something was rejected and `--strict` was given")]
     rows += [
         (kind.exit_status, inspect.cleandoc(kind.__doc__ or "").partition("\n")[0])
-        for kind in vars(errors).values()
-        if inspect.isclass(kind) and hasattr(kind, "exit_status")
+        for kind in (errors.Unavailable, errors.Misconfigured, errors.LoginRefused)
     ]
     rows += [(130, "stopped by Ctrl-C after the batch in hand"), (143, "stopped by SIGTERM after the batch in hand")]
     lines = [f"| {status} | {meaning} |" for status, meaning in sorted(rows)]
@@ -87,6 +107,20 @@ def _limits() -> str:
         said = f"{value:%Y-%m-%d}" if isinstance(value, datetime) else f"{value:,}"
         lines.append(f"| `{name}` | {said} | {' '.join(reason.split())} |")
     return "\n".join([*lines, ""])
+
+
+def _deviation_codes() -> str:
+    """The codes of deviations, in the order of the code: what each says."""
+    parts = [
+        f"# Codes of deviations\n\n{_NOTE}\nWho deviates so, and the test of each: [deviations](../deviations.md).\n"
+    ]
+    for heading, codes in (
+        ("In the document: the path is a JSON path", CODES),
+        ("In the mail around it: the path is `mail`", MAIL_DEVIATIONS),
+    ):
+        parts.append(f"## {heading}\n\n| code | what was met, and done |\n|---|---|")
+        parts.append("\n".join(f"| `{code}` | {said} |" for code, said in codes.items()) + "\n")
+    return "\n".join(parts)
 
 
 def _tables() -> str:
@@ -154,18 +188,20 @@ def _target(key: ForeignKeyConstraint, name: str) -> str:
 
 
 def _said(module: ModuleType) -> dict[str, str]:
-    """The text under each name of a module; a name without one shares the next one's."""
+    """The text under each name of a module; names on lines one after the other share it."""
     said: dict[str, str] = {}
-    waiting: list[str] = []
+    sharing: list[str] = []
+    line = 0
     for node in ast.parse(inspect.getsource(module)).body[1:]:
         match node:
-            case ast.AnnAssign(target=ast.Name(id=name)) if not name.startswith("_"):
-                waiting.append(name)
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                sharing = [*(sharing if node.lineno == line + 1 else []), name]
+                line = node.end_lineno or node.lineno
             case ast.Expr(value=ast.Constant(value=str(text))):
-                said |= dict.fromkeys(waiting, text)
-                waiting = []
+                said |= dict.fromkeys(sharing, text)
+                sharing = []
             case _:
-                waiting = []
+                sharing = []
     return said
 
 

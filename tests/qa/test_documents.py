@@ -1,6 +1,7 @@
 """The documents say what the code does: generated pages, documented commands, links, the map, the example config."""
 
 import importlib.util
+import itertools
 import re
 import shlex
 import tomllib
@@ -45,6 +46,9 @@ def test_generated_pages_are_those_of_the_code(root: Path) -> None:
     assert not stale, "type: make docs"
 
 
+COMMANDS = {tuple(path.split()): command for path, command in generator(ROOT).commands()}
+
+
 def documented_commands() -> list[Any]:
     return [
         pytest.param(line[2:], id=f"{page.relative_to(ROOT)}: {line[2:]}")
@@ -58,18 +62,15 @@ def documented_commands() -> list[Any]:
 @pytest.mark.parametrize("line", documented_commands())
 def test_documented_commands_are_those_of_the_program(line: str) -> None:
     """Parsed by click as the program would parse them; nothing is run."""
-    args = shlex.split(line, comments=True)[1:]
-    if "<" in args:
-        args = args[: args.index("<")]
-    command: click.Command = cli
-    while True:
-        # make_context parses, and raises a UsageError for what the command does not know.
-        context = command.make_context("tlsrpt-ingest", list(args))
-        if not isinstance(command, click.Group):
-            return
-        name, found, args = command.resolve_command(context, [*context.protected_args, *context.args])
-        assert found is not None, name
-        command = found
+    words = shlex.split(line.partition(" < ")[0], comments=True)
+    # Options of the program itself stand in front of the command.
+    before = list(itertools.takewhile(lambda word: word != "--" and word.startswith("-"), words[1:]))
+    cli.make_context(words[0], [*before, "summary"])
+    words = [words[0], *words[1 + len(before) :]]
+    path = next(path for path in sorted(COMMANDS, key=len, reverse=True) if words[: len(path)] == list(path))
+    assert not isinstance(COMMANDS[path], click.Group), f"no such command: {line}"
+    # Parses, and raises a UsageError for what the command does not know.
+    COMMANDS[path].make_context(" ".join(path), words[len(path) :])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
