@@ -14,7 +14,6 @@ from sqlalchemy.dialects import sqlite
 
 import tlsrpt_ingest
 from tlsrpt_ingest import errors, limits
-from tlsrpt_ingest.cli import backfill
 from tlsrpt_ingest.cli.program import cli
 from tlsrpt_ingest.mail.deviations import MAIL_DEVIATIONS
 from tlsrpt_ingest.rfc8460 import CODES
@@ -89,7 +88,7 @@ def _spelling(option: click.Option) -> str:
 
 def _exit_status() -> str:
     rows = [(0, "done"), (click.UsageError.exit_code, "the command line is not right")]
-    rows += [(backfill.REJECTED, "something was rejected and `--strict` was given")]
+    rows += [(errors.Unreadable.exit_status, "something was rejected and `--strict` was given")]
     rows += [
         (kind.exit_status, inspect.cleandoc(kind.__doc__ or "").partition("\n")[0])
         for kind in (errors.Unavailable, errors.Misconfigured, errors.LoginRefused)
