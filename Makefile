@@ -6,7 +6,7 @@ VENV ?= .venv
 WORKERS ?= auto
 
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 DEMO := .demo
 DATABASE := sqlite:///$(DEMO)/tlsrpt.db
 
