@@ -98,6 +98,12 @@ class After(_Section):
     delete_after_days: Annotated[int, Field(ge=0, le=36_500)] = 0
     """With "delete": only messages that the server has had for so many days."""
 
+    @property
+    def discards(self) -> bool:
+        """Whether messages are moved or deleted."""
+        wishes = (self.recorded, self.duplicate, self.conflicting, self.rejected, self.not_a_report)
+        return any(wish.startswith(("move:", "delete")) for wish in wishes)
+
 
 class Imap(_Section):
     """`[[imap]]`: an account, and the folders to read in it."""

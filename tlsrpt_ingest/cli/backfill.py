@@ -17,12 +17,15 @@ from tlsrpt_ingest.sources import Item, Source
 from tlsrpt_ingest.sources.files import open_path
 from tlsrpt_ingest.sources.imap import imap_sources
 from tlsrpt_ingest.sources.memory import MemorySource
-from tlsrpt_ingest.sources.origin import container
+from tlsrpt_ingest.sources.origin import STDIN, container
 from tlsrpt_ingest.sources.picked import PickedSource
 from tlsrpt_ingest.store import ask
 from tlsrpt_ingest.store.messages import Messages
 
 log = logging.getLogger(__name__)
+
+EVER = 1 << 31
+"""Attempts that nobody makes."""
 
 
 @click.command()
@@ -33,7 +36,7 @@ log = logging.getLogger(__name__)
 @click.option("--dry-run", is_flag=True, help="Read and judge everything as into an empty database; write nothing.")
 @json_option
 @click.pass_obj
-def backfill(  # noqa: PLR0913 - one parameter an option
+def backfill(
     setting: Setting,
     paths: tuple[str, ...],
     folders: tuple[str, ...],
@@ -93,21 +96,32 @@ def _account(setting: Setting, path: str, folders: tuple[str, ...]) -> Imap | No
 
 def _rejected(setting: Setting, engine: Engine) -> Iterator[Source]:
     """A source for each container that holds rejected items, handing out only these."""
-    for place, rows in groupby(ask.rejected(engine), key=lambda row: container(row.origin) or _scheme(row.origin)):
-        if place == "imap":
-            continue
-        if place == "stdin":
+    for place, rows in groupby(ask.rejected(engine), key=_place):
+        if place == STDIN:
             yield MemorySource(_kept(rows))
             continue
         origins = {row.origin for row in rows}
         try:
-            yield PickedSource(open_path(place), origins)
+            sources = _messages(setting, place, engine) if place.startswith("imap:") else [open_path(place)]
+            for source in sources:
+                yield PickedSource(source, origins)
         except Misconfigured as gone:
             log.warning("%d rejected items cannot be read again: %s", len(origins), gone)
 
 
-def _scheme(origin: str) -> str:
-    return origin.partition(":")[0]
+def _place(row: ask.RejectedRow) -> str:
+    """The path, or the URL, of what the item lies in."""
+    return container(row.origin) or row.origin.partition(";UIDVALIDITY=")[0]
+
+
+def _messages(setting: Setting, url: str, engine: Engine) -> Iterator[Source]:
+    """The mailbox of such a URL, with every message of it that is rejected, however often it was tried."""
+    name, _, folder = url.removeprefix("imap://").partition("/")
+    account = next((one for one in setting.config.imap if one.name == name), None)
+    if account is None:
+        raise Misconfigured(f"{url}: the config has no [[imap]] account {name!r} any more")
+    ever = account.model_copy(update={"attempts": EVER})
+    yield from imap_sources(ever, setting.environment, Messages(engine), (unquote(folder),), change=True)
 
 
 def _kept(rows: Iterable[ask.RejectedRow]) -> Iterator[Item]:

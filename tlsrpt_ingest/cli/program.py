@@ -19,6 +19,7 @@ _COMMANDS = {
     "config": "tlsrpt_ingest.cli.configuration",
     "db": "tlsrpt_ingest.cli.database",
     "ledger": "tlsrpt_ingest.cli.look",
+    "poll": "tlsrpt_ingest.cli.poll",
     "prune": "tlsrpt_ingest.cli.database",
     "reprocess": "tlsrpt_ingest.cli.backfill",
     "show": "tlsrpt_ingest.cli.look",

@@ -55,7 +55,10 @@ class Setting:
 
     def database(self, given: str | None) -> Engine:
         """The database, ready: SQLite is created and migrated on first use, a server's schema is checked."""
-        engine = open_engine(self.database_url(given))
+        # Where a mail goes away after the commit, the commit has to survive a power cut.
+        engine = open_engine(
+            self.database_url(given), durable=any(account.after.discards for account in self.config.imap)
+        )
         schema.ready(engine)
         return engine
 
