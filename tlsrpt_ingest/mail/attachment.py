@@ -112,7 +112,6 @@ class _Search:
         codes = {
             "not-multipart-report": not called,
             "no-tls-report-headers": domain is None or submitter is None,
-            "header-flood": top.flooded,
         }
         hints = Hints(
             report_domain=domain or outer.hints.report_domain,
@@ -145,6 +144,11 @@ class _Search:
         if self.entities > limits.PARTS:
             self.stopped = Unreadable(
                 "mail", "too-many-parts", f"more than {limits.PARTS} MIME parts; the others were not looked at"
+            )
+        elif one.flooded:
+            # Its Content-Type may stand behind the bound, so that nobody can say that it is other mail.
+            self.found.append(
+                Unreadable("mail", "header-flood", f"a header of more than {limits.HEADERS} octets; no mail has that")
             )
         elif depth > limits.PART_DEPTH:
             self.stopped = Unreadable(

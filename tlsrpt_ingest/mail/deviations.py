@@ -7,7 +7,6 @@ MAIL_DEVIATIONS: Final = MappingProxyType(
     {
         "not-multipart-report": "the message is not multipart/report; report-type=tlsrpt (section 5.3)",
         "no-tls-report-headers": "TLS-Report-Domain or TLS-Report-Submitter is missing (section 5.3)",
-        "header-flood": "a header block beyond limits.HEADERS; what is behind the bound was not read",
         "no-close-delimiter": "the last part ends with the message and not with a delimiter (RFC 2046 section 5.1.1)",
         "content-type-misspelled": "the part's field is called ContentType (a mail gateway)",
         "media-type-label": "the part is neither application/tlsrpt+gzip nor application/tlsrpt+json (section 6)",

@@ -16,6 +16,7 @@ from tlsrpt_ingest.errors import Unreadable
 from tlsrpt_ingest.mail import field
 
 _FIELD: Final = re.compile(rb"^([!-9;-~]+)[ \t]*:(.*(?:\n[ \t].*)*)", re.MULTILINE)
+_BEGINS_LIKE_MAIL: Final = re.compile(rb"From |[A-Za-z][A-Za-z0-9-]*[ \t]*:")
 _BLANK_LINE: Final = re.compile(rb"\n\r?\n")
 _LEADING_BLANK_LINE: Final = re.compile(rb"\r?\n")
 _WANTED: Final = frozenset(
@@ -51,7 +52,7 @@ class Entity:
     parameters: dict[str, str]
     filename: str | None
     flooded: bool
-    """Whether the header goes on beyond limits.HEADERS."""
+    """Whether a header, and not a file of something else, goes on beyond limits.HEADERS."""
 
     @property
     def labelled(self) -> bool:
@@ -103,7 +104,7 @@ def entity(octets: bytes, start: int, end: int) -> Entity:
         media_type=media_type,
         parameters=parameters,
         filename=field.filename(more, parameters),
-        flooded=header_end - start > limits.HEADERS,
+        flooded=header_end - start > limits.HEADERS and bool(_BEGINS_LIKE_MAIL.match(octets, start)),
     )
 
 
