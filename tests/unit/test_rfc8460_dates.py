@@ -1,4 +1,4 @@
-"""Date-times of RFC 3339 and what stands in their place (RFC8460-4.1-date-time)."""
+"""Date-times of RFC 3339 and what stands in their place (RFC8460-4.4-date-time)."""
 
 from datetime import UTC, datetime
 from typing import Any

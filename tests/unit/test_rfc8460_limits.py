@@ -1,4 +1,4 @@
-"""No document makes a report that is larger than the named limits, nor costs more than they say."""
+"""No document makes a report larger than the named limits, nor costs more than they say (RFC8460-7-untrusted)."""
 
 import json
 import pickle
