@@ -75,8 +75,8 @@ def poll(
 def _accounts(setting: Setting, names: tuple[str, ...]) -> list[Imap]:
     known = {account.name: account for account in setting.config.imap}
     if not known:
-        where = f"the config file {setting.path}" if setting.path else "no config file; --config names one"
-        raise Misconfigured(f"there is no [[imap]] account to poll in {where}; config.example.toml shows how")
+        where = f"{setting.path} has no [[imap]] account" if setting.path else "there is no config file (see --config)"
+        raise Misconfigured(f"nothing to poll: {where}; config.example.toml shows how")
     if unknown := [name for name in names if name not in known]:
         raise Misconfigured(f"there is no [[imap]] account {unknown[0]!r} in the config; there is: {', '.join(known)}")
     return [known[name] for name in names or known]

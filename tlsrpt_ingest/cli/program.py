@@ -18,6 +18,7 @@ _COMMANDS = {
     "backfill": "tlsrpt_ingest.cli.backfill",
     "config": "tlsrpt_ingest.cli.configuration",
     "db": "tlsrpt_ingest.cli.database",
+    "doctor": "tlsrpt_ingest.cli.doctor",
     "ledger": "tlsrpt_ingest.cli.look",
     "poll": "tlsrpt_ingest.cli.poll",
     "prune": "tlsrpt_ingest.cli.database",

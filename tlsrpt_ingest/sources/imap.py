@@ -143,3 +143,21 @@ class ImapSource:
                 return None
             self._disposer = Disposer(self._second)
         return self._disposer
+
+
+def look_into(account: Imap, environment: Mapping[str, str]) -> Iterator[str]:
+    """What `doctor` says of an account, a line at a time; changes nothing. Raises what a poll would raise."""
+    session = Session(account, environment, change=False)
+    try:
+        folders = session.folders()
+        yield f"logged in to {account.host}, {len(folders.names)} folders"
+        wanted = folders.matching(account.folders, session.who)
+        for name in wanted:
+            session.open(name)
+            yield f"folder {name!r}: {session.exists} messages"
+        for outcome in Outcome:
+            action = wish(account.after, outcome)
+            if action.startswith("move:") and folders.at_server(action.removeprefix("move:")) not in folders.names:
+                yield f"[imap.after] {outcome} = {action!r}: the folder is made when it is first needed"
+    finally:
+        session.log_out()
