@@ -6,7 +6,7 @@ from pathlib import Path
 from parsedmarc import parse_report_email  # type: ignore[import-not-found]  # lives in an environment of its own
 
 sys.path.insert(0, str(Path(__file__).parent))
-from messages import timed  # type: ignore[import-not-found]  # noqa: E402 - beside this file, not in its environment
+from messages import timed  # type: ignore[import-not-found]  # beside this file
 
 
 def parse(octets: bytes) -> None:
