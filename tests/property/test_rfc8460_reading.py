@@ -173,7 +173,7 @@ def test_any_json(value: Any, around: Hints) -> None:
 
 @given(mutated(), hints, st.booleans())
 @settings(max_examples=1000, deadline=None)
-def test_a_report_with_anything_in_the_place_of_anything(body: Any, around: Hints, ascii_only: bool) -> None:  # noqa: FBT001
+def test_a_report_with_anything_in_the_place_of_anything(body: Any, around: Hints, ascii_only: bool) -> None:  # noqa: FBT001 - hypothesis names it
     read_or_refuse(json.dumps(body, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass"), around)
 
 
