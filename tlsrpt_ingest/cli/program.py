@@ -69,12 +69,16 @@ def cli(ctx: click.Context, config: Path | None, verbose: int, quiet: bool) -> N
 def main() -> NoReturn:
     """Run the program and exit with the status that tells the truth."""
     try:
-        status = cli.main(prog_name="tlsrpt-ingest", standalone_mode=False)
+        # Not cli.main(), which answers EPIPE with status 1.
+        with cli.make_context("tlsrpt-ingest", sys.argv[1:]) as context:
+            status = cli.invoke(context)
         sys.stdout.flush()
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
     except click.ClickException as usage:
         usage.show()
         sys.exit(usage.exit_code)
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt):
         tell("stopped")
         sys.exit(130)
     except IngestError as error:

@@ -17,14 +17,22 @@ _NARROWEST: Final = 20
 """Columns of a paragraph, however narrow the terminal is."""
 
 
+class _Console(Console):
+    """A console that leaves a reader who has seen enough to the program, where rich would exit with 1."""
+
+    def on_broken_pipe(self) -> None:
+        """Called in the handler of BrokenPipeError."""
+        raise  # noqa: PLE0704 - what rich has just caught
+
+
 def open_console(stream: IO[str], width: int | None = None) -> Console:
     """A console on `stream`: 80 columns where that is no terminal; never a UnicodeEncodeError, whatever the locale."""
     if isinstance(stream, TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")
     # Markup, emoji codes and highlighting off: they would read what strangers wrote.
-    console = Console(file=stream, markup=False, emoji=False, highlight=False, width=width)
+    console = _Console(file=stream, markup=False, emoji=False, highlight=False, width=width)
     if width is None and not console.is_terminal:
-        console = Console(file=stream, markup=False, emoji=False, highlight=False, width=WIDTH)
+        console = _Console(file=stream, markup=False, emoji=False, highlight=False, width=WIDTH)
     return console
 
 

@@ -31,6 +31,8 @@ def said(error: BaseException) -> str:
     """What the server said, on one short line."""
     words = error.args[0] if error.args else error
     text = words.decode("utf-8", "replace") if isinstance(words, bytes) else str(words)
+    # imapclient puts the repr of the server's octets into some of its own errors.
+    text = text[2:-1] if text.startswith(("b'", 'b"')) else text
     return " ".join(text.split())[:WORDS] or type(error).__name__
 
 
