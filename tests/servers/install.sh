@@ -14,6 +14,8 @@ need() { # COMMAND PACKAGE
 need initdb postgresql
 need mariadbd mariadb-server
 need doveadm dovecot-imapd
+need systemd-analyze systemd
+need postmap postfix
 
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
