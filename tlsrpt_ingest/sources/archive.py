@@ -1,182 +1,284 @@
 """The items in a stream of octets: a message, a document, an mbox, or an archive of these; magic octets decide.
 
-Nothing that an archive says is used as a path, and every size that it claims is measured instead.
+Nothing that an archive says is used as a path, and every size that it claims is measured instead. Where a stream is
+damaged, what came before is handed out, and then one item that says so.
 """
 
-import bz2
-import gzip
 import io
 import lzma
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from typing import IO, Final, cast
+from dataclasses import replace
+from typing import IO, Any, Final, Self, cast
 
 from tlsrpt_ingest import limits
 from tlsrpt_ingest.errors import Unreadable
 from tlsrpt_ingest.sources import mbox, origin
+from tlsrpt_ingest.sources.compression import GZIP, Inflated, is_compressed
 from tlsrpt_ingest.sources.source import Item
 
 _HEAD: Final = 512
 """Octets that tell what a stream is: one block of tar, whose magic stands at 257."""
 
-_COMPRESSED: Final = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 _DOCUMENT: Final = (b"{", b"[", b"\xef\xbb\xbf")
+_ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
+_TAR: Final = (".tar", ".tgz", ".tbz2", ".txz")
+"""Names of tars: those older than POSIX have no magic octets."""
+_NEVER_EMPTY: Final = (".eml", ".json", ".gz", ".gzip", ".bz2", ".xz", ".zip")
+"""Names that no mbox has: an empty mbox is read to its end, an empty one of these is broken."""
 
-_BROKEN: Final = (EOFError, OSError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile)
-"""What the standard library raises where a stream ends too soon or is damaged."""
-
-_REFUSED: Final = (RuntimeError, NotImplementedError, ValueError)
-"""What zipfile raises for an encrypted member, an unknown method, an absurd header."""
+_FOREIGN: Final = {
+    b"\x28\xb5\x2f\xfd": "Zstandard",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"\x1f\x9d": "compress",
+    b"LZIP": "lzip",
+    b"7z\xbc\xaf\x27\x1c": "7-Zip",
+    b"Rar!\x1a\x07": "RAR",
+}
+"""What may well hold reports and is not opened here: to say so beats calling it other mail."""
 
 
 def items(stream: IO[bytes], place: str, name: str, depth: int = 0) -> Iterator[Item]:
     """The items in `stream`, which lies at `place` and is called `name`; one with a failure where it is damaged."""
     position = 0
     try:
-        for item in _items(stream, place, name, depth):
+        for item in _items(_buffered(stream), place, name, depth):
             yield item
             position = item.position
-    except _BROKEN as error:
-        yield _failed(place, name, position, "damaged", f"it is damaged or ends too soon: {_said(error)}")
-    except _REFUSED as error:
-        yield _failed(place, name, position, "refused", f"it cannot be opened: {_said(error)}")
+    except Exception as error:  # noqa: BLE001 - archives fail in more ways than the libraries say; each is one item's
+        yield Item(place, b"", name, position, failure=_failure(error))
 
 
-def _items(stream: IO[bytes], place: str, name: str, depth: int) -> Iterator[Item]:
-    peeked = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", stream))
-    head = peeked.peek(_HEAD)[:_HEAD]
-    if head.startswith(b"From "):
-        yield from _mbox(peeked, place)
-    elif head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        yield from _zip(peeked, place, name, depth)
-    elif head[257:262] == b"ustar":
-        yield from _tar(peeked, place, name, depth)
-    elif opened := next((opener for magic, opener in _COMPRESSED.items() if head.startswith(magic)), None):
-        yield from _compressed(peeked, opened, place, name, depth)
+def message(stream: io.BufferedReader, place: str, name: str) -> Iterator[Item]:
+    """One message of a Maildir: as it stands, or compressed, as Dovecot's mail_compress leaves it."""
+    try:
+        item = None if is_compressed(stream.peek(_HEAD)) else _whole(stream, place, name)
+    except OSError as error:
+        item = Item(place, b"", name, failure=_failure(error))
+    if item:
+        yield item
     else:
-        yield single(peeked, place, name)
+        yield from items(stream, place, name)
 
 
-def single(stream: IO[bytes], place: str, name: str, position: int = 0) -> Item:
+def _items(stream: "io.BufferedReader[Any]", place: str, name: str, depth: int) -> Iterator[Item]:
+    head = stream.peek(_HEAD)[:_HEAD]
+    if head.lstrip(b"\r\n").startswith(b"From "):
+        yield from _mbox(stream, place)
+    elif is_compressed(head):
+        yield from _compressed(stream, head, place, name, depth)
+    elif head.startswith(_ZIP) or head[257:262] == b"ustar" or name.lower().endswith(_TAR):
+        if depth >= limits.ARCHIVE_DEPTH:
+            raise Unreadable("fetch", "too-deep", f"it is an archive in more than {limits.ARCHIVE_DEPTH} archives")
+        yield from _zip(stream, place, depth) if head.startswith(_ZIP) else _tar(stream, place, depth)
+    elif foreign := next((kind for magic, kind in _FOREIGN.items() if head.startswith(magic)), None):
+        raise Unreadable("fetch", "foreign-archive", f"it is a {foreign} file, which is not read here; unpack it first")
+    elif head:
+        yield _whole(stream, place, name)
+    elif name.lower().endswith(_NEVER_EMPTY):
+        raise Unreadable("fetch", "empty", "it is empty, as after a download that failed")
+
+
+def _whole(stream: IO[bytes], place: str, name: str) -> Item:
     """The whole stream as one item: a message or a document."""
     octets = stream.read(limits.MESSAGE + 1)
     if len(octets) > limits.MESSAGE:
-        return _failed(place, name, position, "too-large", _TOO_LARGE)
-    return Item(place, octets, name, position)
+        return Item(place, b"", name, failure=too_large())
+    return Item(place, octets, name)
 
 
 def _mbox(stream: IO[bytes], place: str) -> Iterator[Item]:
     for offset, octets in mbox.messages(stream.read):
-        here = origin.inside(place, offset)
-        if octets is None:
-            yield Item(here, b"", position=offset, failure=Unreadable("fetch", "too-large", _TOO_LARGE))
-        else:
-            yield Item(here, octets, position=offset)
+        failure = too_large() if octets is None else None
+        yield Item(origin.inside(place, offset), octets or b"", position=offset, failure=failure)
 
 
-def _compressed(stream: io.BufferedReader, opened: object, place: str, name: str, depth: int) -> Iterator[Item]:
-    if depth >= limits.ARCHIVE_DEPTH:
-        yield _failed(place, name, 0, "too-deep", _TOO_DEEP)
-        return
+def _compressed(stream: io.BufferedReader, head: bytes, place: str, name: str, depth: int) -> Iterator[Item]:
     kept = _Kept(stream)
-    inner = io.BufferedReader(opened(kept), mbox.BLOCK)  # type: ignore[operator] # one of the three in _COMPRESSED
-    if inner.peek(_HEAD).lstrip().startswith(_DOCUMENT):
+    inflated = Inflated(kept, head)
+    inner = io.BufferedReader(inflated, mbox.BLOCK)
+    begin = inner.peek(_HEAD)
+    if inflated.damage and not begin:
+        raise inflated.damage
+    if head.startswith(GZIP) and begin.lstrip().startswith(_DOCUMENT):
         # A document stays as it came: the ledger keeps the sender's own gzip stream, and mail/ inflates it.
         octets = kept.all()
-        if len(octets) > limits.MESSAGE:
-            yield _failed(place, name, 0, "too-large", _TOO_LARGE)
-        else:
-            yield Item(place, octets, name)
+        yield Item(place, b"", name, failure=too_large()) if octets is None else Item(place, octets, name)
         return
+    if depth >= limits.ARCHIVE_DEPTH:
+        raise Unreadable("fetch", "too-deep", f"it is compressed in more than {limits.ARCHIVE_DEPTH} archives")
     kept.forget()
-    yield from _items(inner, place, name.removesuffix(".gz").removesuffix(".bz2").removesuffix(".xz"), depth + 1)
+    bare = name if name.lower().endswith(_TAR) else name.rpartition(".")[0] or name
+    for item in _items(inner, place, bare, depth + 1):
+        if inflated.damage and item.origin == place:
+            break  # what is one item as a whole is damaged as a whole
+        yield item
+    if inflated.damage:
+        raise inflated.damage
 
 
 class _Kept(io.RawIOBase):
-    """A stream that remembers what was read from it until it is told to forget."""
+    """A stream that remembers what was read from it, up to limits.MESSAGE, until it is told to forget."""
 
     def __init__(self, stream: io.BufferedReader) -> None:
         self._stream = stream
-        self._read: bytearray | None = bytearray()
+        self._kept: bytearray | None = bytearray()
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # typeshed's Buffer protocol
-        octets = self._stream.read(len(buffer))
-        buffer[: len(octets)] = octets
-        if self._read is not None:
-            self._read += octets
-        return len(octets)
+    def read(self, size: int = -1) -> bytes:
+        octets = self._stream.read(size)
+        if self._kept is not None:
+            self._kept += octets
+            if len(self._kept) > limits.MESSAGE:
+                self.forget()
+        return octets
 
     def forget(self) -> None:
-        self._read = None
+        self._kept = None
 
-    def all(self) -> bytes:
-        """Everything from the start, one octet beyond limits.MESSAGE at most."""
-        before = bytes(self._read or b"")
-        return before + self._stream.read(max(0, limits.MESSAGE + 1 - len(before)))
+    def all(self) -> bytes | None:
+        """Everything from the start; None where that is more than limits.MESSAGE."""
+        if self._kept is not None:
+            self.read(limits.MESSAGE + 1 - len(self._kept))
+        return None if self._kept is None else bytes(self._kept)
 
 
-def _zip(stream: io.BufferedReader, place: str, name: str, depth: int) -> Iterator[Item]:
-    if depth >= limits.ARCHIVE_DEPTH:
-        yield _failed(place, name, 0, "too-deep", _TOO_DEEP)
-        return
-    seekable: IO[bytes] = stream
-    if not stream.seekable():
-        # A zip is read from its end: one inside another archive is held in memory, as large as a message may be.
+def _zip(stream: io.BufferedReader, place: str, depth: int) -> Iterator[Item]:
+    if depth:
+        # A zip is read from its end, which a stream inside an archive does not offer: it is held in memory.
         octets = stream.read(limits.MESSAGE + 1)
         if len(octets) > limits.MESSAGE:
-            yield _failed(place, name, 0, "too-large", _TOO_LARGE)
-            return
-        seekable = io.BytesIO(octets)
-    with zipfile.ZipFile(seekable) as archive:
-        for position, member in enumerate(archive.infolist()):
-            if position >= limits.ARCHIVE_MEMBERS:
-                yield _failed(place, name, position, "too-many-members", _TOO_MANY)
-                return
-            if not member.is_dir():
-                here = origin.inside(place, member.filename)
-                try:
-                    with archive.open(member) as opened:
-                        yield from _member(opened, here, member.filename, position, depth)
-                except (*_BROKEN, *_REFUSED) as error:
-                    yield _failed(here, member.filename, position, "refused", f"it cannot be read: {_said(error)}")
+            said = f"it is a zip of more than {limits.MESSAGE // limits.MIB} MiB inside an archive; unpack it first"
+            raise Unreadable("fetch", "too-large", said)
+        stream = io.BufferedReader(cast("io.RawIOBase", io.BytesIO(octets)))
+    size = stream.seek(0, io.SEEK_END)
+    with zipfile.ZipFile(_Directory(cast("io.RawIOBase", stream))) as archive:
+        members = archive.infolist()
+        if sum(member.compress_size for member in members) > size:
+            raise Unreadable("fetch", "refused", "its members overlap, as those of a zip bomb do")
+        for position, member in enumerate(members):
+            here = origin.inside(place, member.filename)
+            if member.is_dir():
+                continue
+            if member.flag_bits & 1:
+                failure = Unreadable("fetch", "encrypted", "it is encrypted; unpack it with its password first")
+                yield Item(here, b"", _basename(member.filename), position, failure=failure)
+                continue
+            try:
+                with archive.open(member) as opened:
+                    yield from _member(opened, here, member.filename, position, depth)
+            except Exception as error:  # noqa: BLE001 - as in `items`
+                yield Item(here, b"", _basename(member.filename), position, failure=_failure(error))
 
 
-def _tar(stream: io.BufferedReader, place: str, name: str, depth: int) -> Iterator[Item]:
-    if depth >= limits.ARCHIVE_DEPTH:
-        yield _failed(place, name, 0, "too-deep", _TOO_DEEP)
-        return
-    with tarfile.open(fileobj=stream, mode="r|") as archive:
+class _Directory(io.BufferedReader):
+    """A zip whose directory, which zipfile reads at once and keeps, is held to limits.ARCHIVE_MEMBERS.
+
+    The number that the zip claims says nothing: zipfile goes by what it finds.
+    """
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > limits.MESSAGE + 1:
+            raise zipfile.BadZipFile("its directory claims to be larger than any")
+        octets = super().read(size)
+        if octets.count(b"PK\x01\x02") > limits.ARCHIVE_MEMBERS:
+            raise _too_many()
+        return octets
+
+
+def _tar(stream: io.BufferedReader, place: str, depth: int) -> Iterator[Item]:
+    metered = _Metered(stream)
+    source = cast("IO[bytes]", metered)
+    # ignore_zeros: one tar may stand behind the other, as after `cat`.
+    with tarfile.open(fileobj=source, mode="r|", tarinfo=_Header, ignore_zeros=True) as archive:
         for position, member in enumerate(archive):
             if position >= limits.ARCHIVE_MEMBERS:
-                yield _failed(place, name, position, "too-many-members", _TOO_MANY)
-                return
+                raise _too_many()
             # tarfile keeps every header it has seen; in a stream nobody asks for them again.
             archive.members = []  # type: ignore[attr-defined] # typeshed leaves it out
+            archive.pax_headers.clear()  # type: ignore[attr-defined] # the same
+            here = origin.inside(place, member.name)
+            if member.issparse():
+                failure = Unreadable("fetch", "refused", "it is a sparse file of tar; pack it without --sparse")
+                yield Item(here, b"", _basename(member.name), position, failure=failure)
             # Links and devices hold nothing, and are not followed anywhere.
-            if member.isreg() and (opened := archive.extractfile(member)):
-                yield from _member(opened, origin.inside(place, member.name), member.name, position, depth)
+            elif member.isreg() and (content := archive.extractfile(member)):
+                metered.header = False
+                yield from _member(content, here, member.name, position, depth)
+                while content.read(mbox.BLOCK):
+                    pass
+                metered.header = True
+
+
+class _Header(tarfile.TarInfo):
+    """A tar header that is right or an error: tarfile takes a damaged one for the end of the archive."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if any(buf):  # all zeros, or nothing, is the end
+                raise tarfile.ReadError(str(error)) from error
+            raise
+
+
+class _Metered:
+    """A tar of which no more than limits.HEADERS is read for one header: tarfile holds that in memory."""
+
+    def __init__(self, stream: io.BufferedReader) -> None:
+        self._stream = stream
+        self._octets = 0
+        self._header = True
+
+    def read(self, size: int) -> bytes:
+        octets = self._stream.read(size)
+        # Between one tar and the next there may be zeros without end.
+        self._octets += len(octets.strip(b"\0")) if self._header else 0
+        if self._header and self._octets > limits.HEADERS:
+            raise tarfile.ReadError("a header without end")
+        return octets
+
+    @property
+    def header(self) -> bool:
+        """Whether a header is being read, and not a member."""
+        return self._header
+
+    @header.setter
+    def header(self, header: bool) -> None:
+        self._header = header
+        self._octets = 0
 
 
 def _member(stream: IO[bytes], place: str, path: str, position: int, depth: int) -> Iterator[Item]:
-    name = path.rstrip("/").rpartition("/")[2]
-    for item in items(stream, place, name, depth + 1):
+    for item in items(stream, place, _basename(path), depth + 1):
         # Members stand one after the other; what lies in an mbox among them keeps its offset.
-        yield item if item.position else Item(item.origin, item.octets, item.name, position, failure=item.failure)
+        yield item if item.position else replace(item, position=position)
 
 
-_TOO_LARGE: Final = f"it is larger than {limits.MESSAGE // limits.MIB} MiB, which no report is"
-_TOO_DEEP: Final = f"it is an archive in more than {limits.ARCHIVE_DEPTH} archives"
-_TOO_MANY: Final = f"the archive has more than {limits.ARCHIVE_MEMBERS:,} members; unpack it and read the folder"
+def _buffered(stream: IO[bytes]) -> io.BufferedReader:
+    return stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", stream))
 
 
-def _failed(place: str, name: str, position: int, code: str, reason: str) -> Item:
-    return Item(place, b"", name, position, failure=Unreadable("fetch", code, reason))
+def too_large() -> Unreadable:
+    """Why an item larger than limits.MESSAGE is not read."""
+    return Unreadable("fetch", "too-large", f"it is larger than {limits.MESSAGE // limits.MIB} MiB, which no report is")
 
 
-def _said(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+def _too_many() -> Unreadable:
+    said = f"the archive has more than {limits.ARCHIVE_MEMBERS:,} members; unpack it and read the folder"
+    return Unreadable("fetch", "too-many-members", said)
+
+
+def _failure(error: Exception) -> Unreadable:
+    if isinstance(error, Unreadable):
+        return error
+    said = " ".join(str(error).split())[:200] or type(error).__name__
+    if isinstance(error, (EOFError, OSError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile)):
+        return Unreadable("fetch", "damaged", f"it is damaged or ends too soon: {said}")
+    return Unreadable("fetch", "refused", f"it cannot be opened: {said}")
+
+
+def _basename(path: str) -> str:
+    return path.rstrip("/").rpartition("/")[2]

@@ -1,5 +1,6 @@
 """Files, folders and standard input as sources; all of them only read."""
 
+import errno
 import io
 import logging
 import os
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from tlsrpt_ingest import limits
-from tlsrpt_ingest.errors import Misconfigured, Unreadable
+from tlsrpt_ingest.errors import Misconfigured, Unavailable, Unreadable
 from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.sources import archive, maildir, mbox, origin
 from tlsrpt_ingest.sources.source import Item, Source
@@ -33,7 +34,7 @@ def open_path(path: str, stdin: IO[bytes] | None = None) -> Source:
                 return FolderSource(place)
         if not stat.S_ISREG(mode):
             raise Misconfigured(f"{path} is neither a file nor a folder; for standard input write -")
-        with place.open("rb"):
+        with _open(place, follow=True):
             return FileSource(place)
     except OSError as error:
         raise Misconfigured(f"cannot read {path}: {error.strerror}") from error
@@ -51,22 +52,28 @@ class _ReadOnly:
     def settle(self, settled: Sequence[tuple[Item, Outcome]]) -> None:
         """Nothing: what lies in files stays as it is."""
 
-    def _file(self, path: Path) -> Iterator[Item]:
+    def _file(self, path: Path, *, follow: bool = False) -> Iterator[Item]:
         """The items of one file, whatever it is."""
         place = origin.of_path(str(path))
         try:
-            with path.open("rb", buffering=0) as raw:
-                yield from archive.items(io.BufferedReader(_Measured(raw, self), mbox.BLOCK), place, path.name)
+            raw = _open(path, follow=follow)
         except OSError as error:
-            reason = f"it cannot be read: {error.strerror}"
-            yield Item(place, b"", path.name, failure=Unreadable("fetch", "unreadable-file", reason))
+            yield _unreadable(place, path.name, "file", error)
+            return
+        with raw:
+            yield from archive.items(_measured(raw, self), place, path.name)
 
 
 class _Measured(io.RawIOBase):
-    """A file that tells its source how much of it has been read."""
+    """A file as long as it was when it was opened, which tells its source how much of it has been read.
 
-    def __init__(self, raw: io.FileIO, source: _ReadOnly) -> None:
+    What is appended while it is read is left for the next reading. If the last message was being written just then,
+    its first part is read now, and all of it the next time: with other octets it is another item.
+    """
+
+    def __init__(self, raw: io.FileIO, size: int, source: _ReadOnly) -> None:
         self._raw = raw
+        self._size = size
         self._source = source
         self._before = source.octets_read
 
@@ -77,16 +84,37 @@ class _Measured(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_END:
+            return self._raw.seek(self._size + offset)
         return self._raw.seek(offset, whence)
 
     def tell(self) -> int:
         return self._raw.tell()
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # typeshed's Buffer protocol
-        count = self._raw.readinto(buffer) or 0
+        left = max(0, self._size - self._raw.tell())
+        count = self._raw.readinto(memoryview(buffer)[:left]) or 0
         # The furthest place: a zip is read from its end, and its members after that.
         self._source.octets_read = max(self._source.octets_read, self._before + self._raw.tell())
         return count
+
+
+def _open(path: Path, *, follow: bool = False) -> io.FileIO:
+    """A regular file and nothing else: never waits for the other end of a FIFO, nor follows a link if not told to.
+
+    Raises OSError.
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
+    raw = io.FileIO(os.open(path, flags))
+    if not stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
+        raw.close()
+        raise OSError(errno.EINVAL, "it is no regular file any more")
+    return raw
+
+
+def _measured(raw: io.FileIO, source: _ReadOnly) -> io.BufferedReader:
+    size = os.fstat(raw.fileno()).st_size
+    return io.BufferedReader(_Measured(raw, size, source), min(mbox.BLOCK, max(size, io.DEFAULT_BUFFER_SIZE)))
 
 
 class FileSource(_ReadOnly):
@@ -99,43 +127,64 @@ class FileSource(_ReadOnly):
 
     def items(self) -> Iterator[Item]:
         """Its items, in the order in which they lie there."""
-        return self._file(self._path)
+        return self._file(self._path, follow=True)
 
 
 class FolderSource(_ReadOnly):
-    """A folder and what is below it, Maildirs among it; by name, so that the order is the same each time."""
+    """A folder and what is below it, Maildirs among it; by name, so that the order is the same each time.
+
+    Links in it are not followed. Hidden files are read like others: Maildir++ hides its folders, and whoever hides
+    mail does not mean to lose it.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.origin = origin.of_path(str(path))
 
     def items(self) -> Iterator[Item]:
-        """The items of each file; links are not followed, and what is no file is passed over."""
+        """The items of each file; what is neither a file nor a folder is passed over."""
         self.octets_total = _size(self._path)
-        return self._folder(self._path)
+        # Folders are nested as deep as somebody likes, and Python's calls are not.
+        waiting = [self._folder(self._path)]
+        while waiting:
+            for found in waiting[-1]:
+                if isinstance(found, Path):
+                    waiting.append(self._folder(found))
+                    break
+                yield found
+            else:
+                waiting.pop()
 
-    def _folder(self, folder: Path) -> Iterator[Item]:
+    def _folder(self, folder: Path) -> Iterator[Item | Path]:
+        """The items of one folder, and the folders in it."""
         try:
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+            names = sorted(os.listdir(folder))  # noqa: PTH208 - a Path for each of a million files would be held at once
             mail = maildir.is_maildir(folder)
-            messages = maildir.messages(folder) if mail else []
+            messages = maildir.messages(folder) if mail else iter(())
         except OSError as error:
-            place = origin.of_path(str(folder))
-            reason = f"the folder cannot be read: {error.strerror}"
-            yield Item(place, b"", folder.name, failure=Unreadable("fetch", "unreadable-folder", reason))
+            yield _unreadable(origin.of_path(str(folder)), folder.name, "folder", error)
             return
         for path in messages:
             yield from self._message(path)
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                if not (mail and entry.name in ("cur", "new", "tmp")):
-                    yield from self._folder(Path(entry.path))
-            elif entry.is_file(follow_symlinks=False):
-                # Beside the messages lie only the server's own files: indexes, uid lists, locks.
-                if not mail:
-                    yield from self._file(Path(entry.path))
-            else:
-                log.info("passed over %s: it is a link or no file", origin.of_path(entry.path))
+        for path in map(folder.joinpath, names):
+            if not (mail and path.name in maildir.FOLDERS):
+                yield from self._entry(path, mail=mail)
+
+    def _entry(self, path: Path, *, mail: bool) -> Iterator[Item | Path]:
+        """What stands in a folder under one name."""
+        try:
+            mode = path.lstat().st_mode
+        except OSError as error:
+            yield _unreadable(origin.of_path(str(path)), path.name, "file", error)
+            return
+        if stat.S_ISDIR(mode):
+            yield path
+        elif not stat.S_ISREG(mode):
+            log.info("passed over %s: it is a link or no file", origin.of_path(str(path)))
+        elif mail:
+            log.info("passed over %s: it lies beside the messages of a Maildir", origin.of_path(str(path)))
+        else:
+            yield from self._file(path)
 
     def _message(self, path: Path) -> Iterator[Item]:
         """One message of a Maildir; it may have been renamed since it was listed, and what is gone is gone."""
@@ -144,17 +193,17 @@ class FolderSource(_ReadOnly):
         here: Path | None = path
         while here is not None:
             try:
-                with here.open("rb", buffering=0) as raw:
-                    item = archive.single(io.BufferedReader(_Measured(raw, self)), place, unique)
+                raw = _open(here)
             except FileNotFoundError:
                 here = maildir.find_again(here)
             except OSError as error:
-                reason = f"it cannot be read: {error.strerror}"
-                yield Item(place, b"", unique, failure=Unreadable("fetch", "unreadable-file", reason))
+                yield _unreadable(place, unique, "file", error)
                 return
             else:
-                yield item
+                with raw:
+                    yield from archive.message(_measured(raw, self), place, unique)
                 return
+        log.info("%s is gone since it was listed", place)
 
 
 class StdinSource(_ReadOnly):
@@ -166,25 +215,41 @@ class StdinSource(_ReadOnly):
         self._stream = stream
 
     def items(self) -> Iterator[Item]:
-        """The one item; an empty input has one too, since somebody meant to hand one over."""
-        octets = self._stream.read(limits.MESSAGE + 1)
+        """The one item; an empty input has one too, since somebody meant to hand one over. Raises Unavailable.
+
+        With a From_ line in front (pipe(8), flags=F) it is an mbox: by hand it may even be one of several messages.
+        """
+        try:
+            octets = self._stream.read(limits.MESSAGE + 1)
+        except OSError as error:
+            raise Unavailable(f"standard input cannot be read: {error.strerror}") from error
         self.octets_read = len(octets)
         if len(octets) > limits.MESSAGE:
-            reason = f"it is larger than {limits.MESSAGE // limits.MIB} MiB, which no report is"
-            yield Item(self.origin, b"", repeatable=False, failure=Unreadable("fetch", "too-large", reason))
-            return
-        if octets.startswith(b"From "):  # pipe(8), flags=F
-            octets = octets.partition(b"\n")[2]
-        yield Item(self.origin, octets, repeatable=False)
+            yield Item(self.origin, b"", repeatable=False, failure=archive.too_large())
+        elif octets.startswith(b"From "):
+            for offset, message in mbox.messages(io.BytesIO(octets).read):
+                yield Item(self.origin, message or b"", position=offset, repeatable=False)
+        else:
+            yield Item(self.origin, octets, repeatable=False)
+
+
+def _unreadable(place: str, name: str, kind: str, error: OSError) -> Item:
+    reason = f"the {kind} cannot be read: {error.strerror}"
+    return Item(place, b"", name, failure=Unreadable("fetch", f"unreadable-{kind}", reason))
 
 
 def _size(folder: Path) -> int:
     """Octets of the files below a folder, as far as it can be looked into; for a progress bar."""
     total = 0
-    for path, _folders, files in os.walk(folder):
-        for name in files:
-            try:
-                total += (Path(path) / name).lstat().st_size
-            except OSError:
-                continue
+    waiting = [os.fspath(folder)]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    elif entry.is_file(follow_symlinks=False):
+                        total += entry.stat(follow_symlinks=False).st_size
+        except OSError:
+            continue
     return total

@@ -1,31 +1,47 @@
 """The files of a Maildir (maildir(5)): its messages, and finding one again that a mail reader has renamed."""
 
+import heapq
+import logging
 import os
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-_FOLDERS: Final = ("new", "cur")
+from tlsrpt_ingest.sources import origin
+
+log = logging.getLogger(__name__)
+
+FOLDERS: Final = ("cur", "new", "tmp")
+"""What makes a folder a Maildir."""
+
+_MESSAGES: Final = ("new", "cur")
 """Where messages lie; what is in tmp is still being delivered."""
 
 
 def is_maildir(folder: Path) -> bool:
     """Whether this folder is a Maildir, or a folder of one (Maildir++: `.Archive`, Dovecot's layout=fs: `Archive`)."""
-    return all((folder / name).is_dir() for name in ("cur", "new", "tmp"))
+    return all(_is_folder(folder / name) for name in FOLDERS)
 
 
-def messages(folder: Path) -> list[Path]:
-    """The messages' files, oldest first: unique names begin with the time of delivery."""
-    found = [entry for name in _FOLDERS for entry in _scan(folder / name)]
-    return sorted(found, key=lambda path: (path.name, path.parent.name))
+def messages(folder: Path) -> Iterator[Path]:
+    """The messages' files, oldest first: unique names begin with the time of delivery. Raises OSError at once."""
+    listed = [(folder / name, sorted(_files(folder / name))) for name in _MESSAGES]
+    # Only names are held: a Maildir may have a million.
+    return heapq.merge(*(map(place.joinpath, names) for place, names in listed), key=lambda path: path.name)
 
 
 def find_again(path: Path) -> Path | None:
-    """Where a message is now, which moved from new to cur, or got other flags, since it was listed."""
+    """Where a message is now, which moved from new to cur, or got other flags, since it was listed; None if gone."""
     unique = unique_name(path)
-    for name in _FOLDERS:
-        for entry in _scan(path.parent.parent / name):
-            if unique_name(entry) == unique:
-                return entry
+    for name in _MESSAGES:
+        folder = path.parent.parent / name
+        try:
+            for entry in map(folder.joinpath, _files(folder)):
+                if unique_name(entry) == unique:
+                    return entry
+        except FileNotFoundError:
+            continue
     return None
 
 
@@ -34,7 +50,18 @@ def unique_name(path: Path) -> str:
     return path.name.partition(":")[0]
 
 
-def _scan(folder: Path) -> list[Path]:
+def _files(folder: Path) -> Iterator[str]:
     with os.scandir(folder) as entries:
-        # A link may lead anywhere, out of what its owner may read.
-        return [Path(entry.path) for entry in entries if entry.is_file(follow_symlinks=False)]
+        for entry in entries:
+            # A link may lead anywhere, out of what its owner may read.
+            if entry.is_file(follow_symlinks=False):
+                yield entry.name
+            else:
+                log.info("passed over %s: it is a link or no file", origin.of_path(entry.path))
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except OSError:
+        return False

@@ -15,9 +15,12 @@ _LINE: Final = 1_100
 """Octets of the longest From_ line looked at: an address of 998 and a date."""
 
 _FROM: Final = re.compile(
-    # "From alice@example.org Tue Nov 24 09:00:00 2026", "From - ..." (Thunderbird), "From  Tue, 24 Nov ..." alike. The
-    # date tells it from a line of text that begins with "From " and that no writer quoted.
-    rb"From [^\r\n]{0,900}?\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b[^\r\n]{1,80}?\d\d?:\d\d"
+    # "From alice@example.org Tue Nov 24 09:00:00 2026", "From - Tue ..." (Thunderbird), with a zone before or behind
+    # the year (Gmail's export, pine), "From  Tue, 24 Nov 2026 09:00:00 +0000". The whole date tells it from a line of
+    # text that begins with "From " and that no writer quoted.
+    rb"From [^\r\n]{0,998}?\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? +(?=[^\r\n]{0,40}\b\d{4}\b)"
+    rb"(?:(?:%(month)s) +\d{1,2}|\d{1,2}[ -](?:%(month)s))\b[^\r\n]{1,30}?\b\d{1,2}:\d\d"
+    % {b"month": b"Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"}
 )
 _QUOTED: Final = re.compile(rb"^>(>*From )", re.MULTILINE)
 
@@ -35,11 +38,12 @@ def messages(read: Callable[[int], bytes], block: int = BLOCK) -> Iterator[Messa
     """The messages of the mbox that `read(size)` reads, in order; memory for one message and one block.
 
     A From_ line stands at the very start or after an empty line, and has a date in it. Content-Length is not believed:
-    where it is wrong it swallows mail. Lines may end in LF or CRLF.
+    where it is wrong it swallows mail. Lines may end in LF or CRLF. Empty lines before the first From_ line are no
+    message, and any other text there is one.
     """
-    buffer = bytearray()
-    base = 0  # where the buffer begins in the mbox
-    start = 0  # where the message begins in the buffer
+    buffer = bytearray(b"\n\n")  # the start of an mbox is as good as an empty line
+    base = -2  # where the buffer begins in the mbox
+    start = 2  # where the message begins in the buffer
     offset = 0  # where it begins in the mbox
     scan = 0
     large = False
@@ -50,36 +54,39 @@ def messages(read: Callable[[int], bytes], block: int = BLOCK) -> Iterator[Messa
             if chunk and len(buffer) < found + _LINE and buffer.find(b"\n", found + 1) < 0:
                 break  # the rest of this line is in the next block
             scan = found + 1
-            if _after_empty_line(buffer, found) and _FROM.match(buffer, found + 1):
-                yield Message(offset, None if large else _message(buffer, start, found + 1))
-                start, offset, large = found + 1, base + found + 1, False
+            if buffer.endswith((b"\n", b"\n\r"), 0, found) and _FROM.match(buffer, found + 1):
+                if large or not _is_blank(buffer, start, scan):
+                    yield Message(offset, None if large else _message(buffer, start, scan))
+                start, offset, large = scan, base + scan, False
         scan = found if found >= 0 else max(scan, len(buffer) - 5)
         if not chunk:
-            if len(buffer) > start:
+            if large or not _is_blank(buffer, start, len(buffer)):
                 yield Message(offset, None if large else _message(buffer, start, len(buffer)))
             return
-        large = large or len(buffer) - start > limits.MESSAGE
+        # The buffer may hold the beginning of the next From_ line too; `_message` draws the line exactly.
+        large = large or len(buffer) - start > limits.MESSAGE + 2 * _LINE
         # What is behind us goes; of a message too large to keep, all but what the next separator is told by.
-        gone = max(start, scan - 4) if large else start
+        gone = max(start, scan) - 2 if large else start - 2
         del buffer[:gone]
-        base, start, scan = base + gone, max(0, start - gone), scan - gone
+        base, start, scan = base + gone, max(2, start - gone), scan - gone
 
 
-def _after_empty_line(buffer: bytearray, newline: int) -> bool:
-    before = buffer[max(0, newline - 2) : newline]
-    return before.endswith(b"\n") or before == b"\n\r"
+def _is_blank(buffer: bytearray, start: int, end: int) -> bool:
+    """Whether there is nothing but a few line ends: what some writers put before the first From_ line."""
+    return end - start < _LINE and not buffer[start:end].strip(b"\r\n")
 
 
 def _message(buffer: bytearray, start: int, end: int) -> bytes | None:
-    first = buffer.find(b"\n", start, end) + 1 if buffer.startswith(b"From ", start) else start
-    if first == 0:  # a From_ line and nothing else
-        return b""
-    # The empty line before the next From_ line is the mbox's, not the message's.
-    if buffer.endswith(b"\r\n\r\n", first, end):
+    first = start
+    if buffer.startswith(b"From ", start):
+        first = buffer.find(b"\n", start, end) + 1 or end
+    # The empty line before the next From_ line is the mbox's, not the message's; it ends the line before it.
+    if buffer.endswith(b"\r\n\r\n", first - 2, end):
         end -= 2
-    elif buffer.endswith(b"\n\n", first, end):
+    elif buffer.endswith(b"\n\n", first - 1, end):
         end -= 1
-    octets = bytes(buffer[first:end])
-    if len(octets) > limits.MESSAGE:
+    if end - first > limits.MESSAGE:
         return None
+    with memoryview(buffer)[first:end] as view:  # one copy, not two
+        octets = bytes(view)
     return _QUOTED.sub(rb"\1", octets) if b">From " in octets else octets

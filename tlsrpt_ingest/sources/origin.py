@@ -1,26 +1,27 @@
 """Origins: URIs that say where an item lies, in printable ASCII whatever its file is called (RFC 3986, RFC 8089)."""
 
 import os
+from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
-STDIN = "stdin:"
+STDIN: Final = "stdin:"
 """The origin of what came in on standard input: nobody can read it there again."""
 
-_SCHEME = "file://"
+_SCHEME: Final = "file://"
 
 
-def of_path(path: str, *inside: str | int) -> str:
-    """The URI of a file, and of a place inside it: `file:///srv/a.zip#2024/b.mbox#1234`.
-
-    `inside` goes inwards: the name of an archive's member, the octet offset in an mbox.
-    """
-    octets = os.fsencode(os.path.abspath(path))  # noqa: PTH100 - Path would drop what fsencode keeps
-    return _SCHEME + quote(octets) + "".join("#" + quote(os.fsencode(str(place))) for place in inside)
+def of_path(path: str) -> str:
+    """The URI of a file or folder, absolute: `file:///srv/2024.mbox`."""
+    return _SCHEME + quote(os.fsencode(os.path.abspath(path)))  # noqa: PTH100 - Path would drop what fsencode keeps
 
 
 def inside(origin: str, place: str | int) -> str:
-    """The URI of a place inside what `origin` names."""
-    return origin + "#" + quote(str(place).encode("utf-8", "surrogateescape"))
+    """The URI of a place inside what `origin` names: an archive's member, the octet offset in an mbox.
+
+    `file:///srv/a.zip#2024/b.mbox?1234`: a URI has one "#" (RFC 3986 section 3.5); from there "?", which is quoted
+    in every name, leads further inwards.
+    """
+    return origin + ("?" if "#" in origin else "#") + quote(str(place).encode("utf-8", "surrogateescape"))
 
 
 def container(origin: str) -> str | None:

@@ -1,0 +1,118 @@
+"""Where an mbox is cut into messages, and how much of it is held meanwhile."""
+
+import io
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from tlsrpt_ingest import limits
+from tlsrpt_ingest.sources.mbox import messages
+
+HEAD = b"From a@example.com Mon Jan  1 00:00:00 2024\nSubject: 1\n\nbody\n"
+
+
+def read(octets: bytes, block: int = 1 << 20) -> list[bytes | None]:
+    return [octets for _offset, octets in messages(io.BytesIO(octets).read, block)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"From a@example.com Tue Nov 24 09:00:00 2026",
+        b"From MAILER-DAEMON Tue Nov  3 09:00:00 2026",
+        b"From - Tue Nov 24 09:00:00 2026",
+        b"From 1748362718282748@xxx Tue Nov 24 09:00:00 +0000 2026",
+        b"From a@example.com Tue Nov 24 09:00 CET 2026",
+        b"From a@example.com  Tue, 24 Nov 2026 09:00:00 +0100",
+        b'From "a b"@example.com Tue Nov 24 09:00:00 2026',
+        b"From Tue Nov 24 09:00:00 2026",
+        b"From a@example.com Tue Nov 24 09:00:00 2026 remote from uucp",
+        b"From a@example.com Tue Nov 24 09:00:00 2026\r",
+        b"From " + b"a" * 980 + b"@example.com Tue Nov 24 09:00:00 2026",
+    ],
+)
+def test_a_separator(line: bytes) -> None:
+    assert read(HEAD + b"\n" + line + b"\n2\n") == [b"Subject: 1\n\nbody\n", b"2\n"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"From here on it is text",
+        b"From Monday on, at 10:30, the server is down",
+        b"From what I heard on Mon at 10:30 it was 2024",
+        b"From: a@example.com",
+        b"from a@example.com Tue Nov 24 09:00:00 2026",
+        b" From a@example.com Tue Nov 24 09:00:00 2026",
+        b"Fromage Tue Nov 24 09:00:00 2026",
+    ],
+)
+def test_no_separator(line: bytes) -> None:
+    assert read(HEAD + b"\n" + line + b"\n2\n") == [b"Subject: 1\n\nbody\n\n" + line + b"\n2\n"]
+
+
+def test_a_from_line_inside_a_paragraph_is_none() -> None:
+    line = b"From a@example.com Tue Nov 24 09:00:00 2026\n"
+    assert read(HEAD + line) == [b"Subject: 1\n\nbody\n" + line]
+
+
+def test_content_length_is_not_believed() -> None:
+    lying = b"From a Mon Jan  1 00:00:00 2024\nContent-Length: 100000\n\nx\n\n"
+    assert len(read(lying + HEAD)) == 2
+
+
+@pytest.mark.parametrize("before", [b"", b"\n", b"\r\n\r\n"])
+def test_empty_lines_are_no_message(before: bytes) -> None:
+    assert read(before) == []
+    assert [message.offset for message in messages(io.BytesIO(before + HEAD).read)] == [len(before)]
+
+
+def test_text_before_the_first_from_line_is_kept() -> None:
+    assert read(b"Subject: 0\n\n" + HEAD) == [b"Subject: 0\n", b"Subject: 1\n\nbody\n"]
+
+
+@pytest.fixture
+def small_limit(monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(limits, "MESSAGE", 10_000)
+    return limits.MESSAGE
+
+
+@pytest.mark.parametrize("block", [100, 4_096, 1 << 20])
+@pytest.mark.parametrize("fill", [b"x", b"line\n", b"\n", b"\nFrom ", b"From "])
+def test_a_message_at_the_limit_is_read_and_one_beyond_is_named(small_limit: int, block: int, fill: bytes) -> None:
+    from_line = HEAD.partition(b"\n")[0] + b"\n"
+    fits = (fill * small_limit)[: small_limit - 2] + b"x\n"
+    for size, expected in ((0, fits), (1, None), (5_000, None), (90_000, None)):
+        octets = HEAD + b"\n" + from_line + b"y" * size + fits + b"\n" + HEAD
+        assert read(octets, block) == [b"Subject: 1\n\nbody\n", expected, b"Subject: 1\n\nbody\n"]
+
+
+def stream(parts: list[tuple[bytes, int]]) -> Callable[[int], bytes]:
+    """A read function over octets that are never all there: each part so many times."""
+    made = (part for part, count in parts for _ in range(count))
+    return lambda _size: next(made, b"")
+
+
+def test_a_huge_line_is_no_obstacle() -> None:
+    big = stream([(HEAD + b"\n" + HEAD, 1), (b"x" * (1 << 20), 100), (b"\n\n" + HEAD, 1)])
+    assert [octets is None for _offset, octets in messages(big)] == [False, True, False]
+
+
+MEMORY = """
+import resource, sys
+from tlsrpt_ingest.sources.mbox import messages
+mail = b"From a Mon Jan  1 00:00:00 2024\\nSubject: 1\\n\\n" + b"body\\n" * 2000 + b"\\n"
+blocks = (mail * 100 for _ in range(int(sys.argv[1])))
+assert sum(1 for _ in messages(lambda _size: next(blocks, b""))) == 100 * int(sys.argv[1])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_memory_is_the_same_for_ten_times_the_mbox() -> None:
+    small, large = (
+        int(subprocess.run([sys.executable, "-c", MEMORY, str(count)], capture_output=True, check=True).stdout)
+        for count in (20, 200)
+    )
+    assert large < small + 1_024  # KiB
