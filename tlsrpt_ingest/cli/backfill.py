@@ -1,7 +1,7 @@
 """`backfill` and `reprocess`: archives into the database."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from itertools import groupby
 from urllib.parse import unquote, urlsplit
 
@@ -71,7 +71,7 @@ def reprocess(setting: Setting, database_url: str | None, *, strict: bool, as_js
     return exit_status(tally, stop, strict=strict)
 
 
-def _sources(setting: Setting, paths: Iterable[str], folders: tuple[str, ...], engine: Engine) -> Iterator[Source]:
+def _sources(setting: Setting, paths: Iterable[str], folders: tuple[str, ...], engine: Engine) -> Generator[Source]:
     """The sources that PATH... names; those that are files are looked for before anything is read."""
     files = {path: None if _account(setting, path, folders) else open_path(path) for path in paths}
     for path, source in files.items():
@@ -94,7 +94,7 @@ def _account(setting: Setting, path: str, folders: tuple[str, ...]) -> Imap | No
     raise Misconfigured(f"{path}: the config has no [[imap]] account with this name or host (it has: {known})")
 
 
-def _rejected(setting: Setting, engine: Engine) -> Iterator[Source]:
+def _rejected(setting: Setting, engine: Engine) -> Generator[Source]:
     """A source for each container that holds rejected items, handing out only these."""
     for place, rows in groupby(ask.rejected(engine), key=_place):
         if place == STDIN:
@@ -114,7 +114,7 @@ def _place(row: ask.RejectedRow) -> str:
     return container(row.origin) or row.origin.partition(";UIDVALIDITY=")[0]
 
 
-def _messages(setting: Setting, url: str, engine: Engine) -> Iterator[Source]:
+def _messages(setting: Setting, url: str, engine: Engine) -> Generator[Source]:
     """The mailbox of such a URL, with every message of it that is rejected, however often it was tried."""
     name, _, folder = url.removeprefix("imap://").partition("/")
     account = next((one for one in setting.config.imap if one.name == name), None)

@@ -2,8 +2,8 @@
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import click
@@ -27,24 +27,25 @@ REJECTED = 65
 
 
 def run(
-    sources: Iterable[Source],
+    sources: Generator[Source],
     engine: Engine,
     stop: Stopping,
     alive: Callable[[], None] = lambda: None,
 ) -> Tally:
     """Read the sources one after the other, until there is no more or `stop` says so; `alive` is called on the way."""
     tally = Tally()
-    for source in sources:
-        with progress(source) as tell:
+    with closing(sources):
+        for source in sources:
+            with progress(source) as tell:
 
-            def moved(source: Source, tell: Callable[[Source], None] = tell) -> None:
-                tell(source)
-                alive()
+                def moved(source: Source, tell: Callable[[Source], None] = tell) -> None:
+                    tell(source)
+                    alive()
 
-            tally += ingest(source, engine, stop=stop, progress=moved)
-        if tally.interrupted or stop():
-            tally.interrupted = True
-            break
+                tally += ingest(source, engine, stop=stop, progress=moved)
+            if tally.interrupted or stop():
+                tally.interrupted = True
+                break
     return tally
 
 

@@ -5,7 +5,7 @@ anything (Dovecot moves messages out of an EXAMINEd mailbox). The second is made
 """
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import islice
 from typing import Protocol
@@ -59,7 +59,7 @@ class Ledger(Protocol):
 
 def imap_sources(
     account: Imap, environment: Mapping[str, str], ledger: Ledger, folders: Iterable[str] | None = None, *, change: bool
-) -> Iterator["ImapSource"]:
+) -> Generator["ImapSource"]:
     """A source for each folder of an account (`folders`, or else the config's), one after the other.
 
     Without `change` nothing is done after the commit, whatever the config says: for backfill and for a dry run.
@@ -67,7 +67,11 @@ def imap_sources(
     session = Session(account, environment, change=False)
     try:
         for name in session.folders().matching(folders or account.folders, session.who):
-            yield ImapSource(session, name, environment, ledger, change=change)
+            source = ImapSource(session, name, environment, ledger, change=change)
+            try:
+                yield source
+            finally:
+                source.close()
     finally:
         session.log_out()
 
@@ -98,15 +102,16 @@ class ImapSource:
     def items(self) -> Iterator[Item]:
         """The messages that the ledger does not have; first, what an earlier run committed is disposed of."""
         self._finish()
-        try:
-            with closing(ahead(self._reader.batches, self._session.close)) as batches:
-                for batch in batches:
-                    for item in batch:
-                        self.octets_read += len(item.octets)
-                        yield item
-        finally:
-            if self._second is not None:
-                self._second.log_out()
+        with closing(ahead(self._reader.batches, self._session.close)) as batches:
+            for batch in batches:
+                for item in batch:
+                    self.octets_read += len(item.octets)
+                    yield item
+
+    def close(self) -> None:
+        """Part from the server on the connection that settles, if there is one."""
+        if self._second is not None:
+            self._second.log_out()
 
     def settle(self, settled: Sequence[tuple[Item, Outcome]]) -> None:
         """Do what `[imap.after]` says with messages whose outcome is committed."""
