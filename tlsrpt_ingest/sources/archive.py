@@ -83,7 +83,10 @@ def _items(stream: "io.BufferedReader[Any]", place: str, name: str, depth: int) 
 
 def _whole(stream: IO[bytes], place: str, name: str) -> Item:
     """The whole stream as one item: a message or a document."""
-    octets = stream.read(limits.MESSAGE + 1)
+    # Python sets aside as much as it is asked for, and hardly any message is as large as it might be.
+    octets = stream.read(mbox.BLOCK)
+    if len(octets) == mbox.BLOCK:
+        octets += stream.read(max(0, limits.MESSAGE + 1 - mbox.BLOCK))
     if len(octets) > limits.MESSAGE:
         return Item(place, b"", name, failure=too_large())
     return Item(place, octets, name)

@@ -164,8 +164,9 @@ class FolderSource(_ReadOnly):
         except OSError as error:
             yield _unreadable(origin.of_path(str(folder)), folder.name, "folder", error)
             return
+        here = origin.of_path(str(folder))
         for path in messages:
-            yield from self._message(path)
+            yield from self._message(path, here)
         for path in map(folder.joinpath, names):
             if not (mail and path.name in maildir.FOLDERS):
                 yield from self._entry(path, mail=mail)
@@ -186,10 +187,10 @@ class FolderSource(_ReadOnly):
         else:
             yield from self._file(path)
 
-    def _message(self, path: Path) -> Iterator[Item]:
+    def _message(self, path: Path, box: str) -> Iterator[Item]:
         """One message of a Maildir; it may have been renamed since it was listed, and what is gone is gone."""
         unique = maildir.unique_name(path)
-        place = origin.inside(origin.of_path(str(path.parent.parent)), unique)
+        place = origin.inside(box, unique)
         here: Path | None = path
         while here is not None:
             try:

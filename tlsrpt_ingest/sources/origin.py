@@ -21,7 +21,8 @@ def inside(origin: str, place: str | int) -> str:
     `file:///srv/a.zip#2024/b.mbox?1234`: a URI has one "#" (RFC 3986 section 3.5); from there "?", which is quoted
     in every name, leads further inwards.
     """
-    return origin + ("?" if "#" in origin else "#") + quote(str(place).encode("utf-8", "surrogateescape"))
+    step = str(place) if isinstance(place, int) else quote(place.encode("utf-8", "surrogateescape"))
+    return origin + ("?" if "#" in origin else "#") + step
 
 
 def container(origin: str) -> str | None:
