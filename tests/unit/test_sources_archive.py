@@ -80,7 +80,7 @@ def test_a_tar_of_everything(tmp_path: Path, pack: Pack, form: int) -> None:
         f"c.mbox.xz?{builders.mbox([ONE, TWO]).index(chr(10).encode() * 2 + b'From ') + 2}",
         "d.zip?e.json",
     ]
-    assert [item.name for item in items[:2]] == ["a.eml", "b.json.gz"]
+    assert [(item.name, item.position) for item in items[:2]] == [("a.eml", 0), ("b.json.gz", 1)]
 
 
 def test_a_zip_of_everything(tmp_path: Path) -> None:
@@ -167,6 +167,7 @@ def test_a_truncated_message_is_no_message(tmp_path: Path) -> None:
 def test_a_truncated_document_is_for_the_next_stage_to_judge(tmp_path: Path) -> None:
     """mail/ has answers to a missing trailer, and reasons for the rest."""
     assert contents(read(tmp_path / "a.json.gz", GZIP[:-8])) == [GZIP[:-8]]
+    assert codes(read(tmp_path / "b.json.gz", GZIP[:10] + b"\x07" + GZIP[11:])) == ["damaged"]
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
@@ -282,6 +283,27 @@ def test_members_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert (contents(tar), codes(tar)) == ([ONE] * 3, ["too-many-members"])
     assert codes(read(tmp_path / "a.zip", zipped(*members))) == ["too-many-members"]
     assert contents(read(tmp_path / "a.zip", zipped(*members[:3]))) == [ONE] * 3
+
+
+def test_a_directory_larger_than_any_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MESSAGE", 1_000)
+    items = read(tmp_path / "a.zip", zipped(*((str(number) * 500, b"x") for number in range(3))))
+    assert (contents(items), codes(items)) == ([], ["damaged"])
+
+
+@pytest.mark.parametrize("kind", ["members", "global headers"])
+def test_what_a_tar_has_said_is_not_kept(tmp_path: Path, kind: str) -> None:
+    with (tmp_path / "a.tar").open("wb") as file:
+        for number in range(8_000 if kind == "members" else 200):
+            info = tarfile.TarInfo(f"{number}")
+            if kind == "global headers":
+                file.write(tarfile.TarInfo.create_pax_global_header({f"comment{number}": "x" * 50_000}))
+            file.write(info.tobuf(tarfile.USTAR_FORMAT))
+    tracemalloc.start()
+    assert codes(open_path(str(tmp_path / "a.tar")).items()) == []
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * MIB
 
 
 def test_a_header_without_end_is_not_held(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Files, folders and standard input: what is in them, where it is said to lie, and what is left alone."""
 
 import bz2
+import errno
 import gzip
 import io
 import logging
@@ -18,7 +19,7 @@ import pytest
 
 from tests import builders
 from tlsrpt_ingest import limits
-from tlsrpt_ingest.errors import Misconfigured
+from tlsrpt_ingest.errors import Misconfigured, Unavailable
 from tlsrpt_ingest.sources import Item, maildir, origin
 from tlsrpt_ingest.sources.files import open_path
 
@@ -286,7 +287,7 @@ def test_a_fifo_is_pointed_to_standard_input(tmp_path: Path) -> None:
 
 def test_a_file_is_read_to_the_size_that_it_had(tmp_path: Path) -> None:
     """An mbox to which somebody delivers faster than we read has an end nevertheless."""
-    path = builders.write_mbox(tmp_path / "mbox", [ONE])
+    path = builders.write_mbox(tmp_path / "mbox", [ONE, ONE])
     items = open_path(str(path)).items()
     with path.open("ab") as file:
         seen = 0
@@ -295,7 +296,7 @@ def test_a_file_is_read_to_the_size_that_it_had(tmp_path: Path) -> None:
             assert item.octets == ONE
             file.write(builders.mbox([TWO]) * 1_000)
             file.flush()
-    assert seen == 1
+    assert seen == 2
 
 
 def test_nothing_is_written_and_no_name_changes(tmp_path: Path) -> None:
@@ -377,6 +378,32 @@ def test_standard_input_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert item.failure is not None
     assert item.failure.code == "too-large"
     assert stream.tell() == 1_001
+
+
+def test_standard_input_that_fails_is_the_world_s_fault() -> None:
+    class Broken(io.BytesIO):
+        def read(self, _size: int | None = -1, /) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+    with pytest.raises(Unavailable, match="standard input cannot be read: Input/output error"):
+        list(open_path("-", Broken()).items())
+
+
+def test_a_disk_that_fails_costs_the_items_on_it_and_not_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def readinto(_self: object, _buffer: object) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    make_maildir(tmp_path / "box", a=ONE)
+    (tmp_path / "c.eml").write_bytes(ONE)
+    monkeypatch.setattr("tlsrpt_ingest.sources.files._Measured.readinto", readinto)
+    assert [code for _origin, code in failures(read(tmp_path))] == ["damaged", "damaged"]
+
+
+def test_empty_lines_in_front_of_an_mbox(tmp_path: Path) -> None:
+    (tmp_path / "mbox").write_bytes(b"\n" + builders.mbox([ONE, TWO]))
+    assert octets(tmp_path / "mbox") == [ONE, TWO]
 
 
 def test_a_file_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

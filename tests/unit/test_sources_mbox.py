@@ -43,6 +43,7 @@ def test_a_separator(line: bytes) -> None:
         b"From here on it is text",
         b"From Monday on, at 10:30, the server is down",
         b"From what I heard on Mon at 10:30 it was 2024",
+        b"From what I heard on Mon Nov 3 at 10:30 it was down",
         b"From: a@example.com",
         b"from a@example.com Tue Nov 24 09:00:00 2026",
         b" From a@example.com Tue Nov 24 09:00:00 2026",
@@ -87,6 +88,19 @@ def test_a_message_at_the_limit_is_read_and_one_beyond_is_named(small_limit: int
     for size, expected in ((0, fits), (1, None), (5_000, None), (90_000, None)):
         octets = HEAD + b"\n" + from_line + b"y" * size + fits + b"\n" + HEAD
         assert read(octets, block) == [b"Subject: 1\n\nbody\n", expected, b"Subject: 1\n\nbody\n"]
+
+
+def test_behind_a_large_message_the_next_is_found_wherever_the_blocks_are_cut(small_limit: int) -> None:
+    octets = HEAD + b"x" * (small_limit + 3_000) + b"\n\n" + HEAD
+    for block in range(1_000, 1_100):
+        assert read(octets, block) == [None, b"Subject: 1\n\nbody\n"]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_a_message_of_nothing(end: bytes) -> None:
+    line = b"From a@example.com Mon Jan  1 00:00:00 2024" + end
+    assert read((line + end) * 2) == [b"", b""]
+    assert read(line) == [b""]
 
 
 def stream(parts: list[tuple[bytes, int]]) -> Callable[[int], bytes]:
