@@ -19,6 +19,9 @@ from tlsrpt_ingest.sources import mbox, origin
 from tlsrpt_ingest.sources.compression import GZIP, Inflated, is_compressed
 from tlsrpt_ingest.sources.source import Item
 
+_END: Final = (tarfile.EOFHeaderError, tarfile.EmptyHeaderError)  # type: ignore[attr-defined] # not in typeshed
+"""How tarfile says that there is no further header; its other words for that mean damage."""
+
 _HEAD: Final = 512
 """Octets that tell what a stream is: one block of tar, whose magic stands at 257."""
 
@@ -26,16 +29,22 @@ _DOCUMENT: Final = (b"{", b"[", b"\xef\xbb\xbf")
 _ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
 _TAR: Final = (".tar", ".tgz", ".tbz2", ".txz")
 """Names of tars: those older than POSIX have no magic octets."""
+_MBOX: Final = (".mbox", ".mbx")
+"""Names of mboxes: one whose head was cut off begins anywhere in a message."""
 _NEVER_EMPTY: Final = (".eml", ".json", ".gz", ".gzip", ".bz2", ".xz", ".zip")
 """Names that no mbox has: an empty mbox is read to its end, an empty one of these is broken."""
 
 _FOREIGN: Final = {
     b"\x28\xb5\x2f\xfd": "Zstandard",
     b"\x04\x22\x4d\x18": "lz4",
+    b"Dovecot-LZ4": "lz4",
     b"\x1f\x9d": "compress",
+    b"\x5d\0\0": "lzma",
     b"LZIP": "lzip",
     b"7z\xbc\xaf\x27\x1c": "7-Zip",
     b"Rar!\x1a\x07": "RAR",
+    b"!BDN": "PST",
+    b"\xd0\xcf\x11\xe0": "MSG",
 }
 """What may well hold reports and is not opened here: to say so beats calling it other mail."""
 
@@ -54,7 +63,8 @@ def items(stream: IO[bytes], place: str, name: str, depth: int = 0) -> Iterator[
 def message(stream: io.BufferedReader, place: str, name: str) -> Iterator[Item]:
     """One message of a Maildir: as it stands, or compressed, as Dovecot's mail_compress leaves it."""
     try:
-        item = None if is_compressed(stream.peek(_HEAD)) else _whole(stream, place, name)
+        head = stream.peek(_HEAD)
+        item = None if is_compressed(head) or _foreign(head) else _whole(stream, place, name)
     except OSError as error:
         item = Item(place, b"", name, failure=_failure(error))
     if item:
@@ -65,20 +75,25 @@ def message(stream: io.BufferedReader, place: str, name: str) -> Iterator[Item]:
 
 def _items(stream: "io.BufferedReader[Any]", place: str, name: str, depth: int) -> Iterator[Item]:
     head = stream.peek(_HEAD)[:_HEAD]
-    if head.lstrip(b"\r\n").startswith(b"From "):
-        yield from _mbox(stream, place)
-    elif is_compressed(head):
+    if is_compressed(head):
         yield from _compressed(stream, head, place, name, depth)
     elif head.startswith(_ZIP) or head[257:262] == b"ustar" or name.lower().endswith(_TAR):
         if depth >= limits.ARCHIVE_DEPTH:
             raise Unreadable("fetch", "too-deep", f"it is an archive in more than {limits.ARCHIVE_DEPTH} archives")
         yield from _zip(stream, place, depth) if head.startswith(_ZIP) else _tar(stream, place, depth)
-    elif foreign := next((kind for magic, kind in _FOREIGN.items() if head.startswith(magic)), None):
-        raise Unreadable("fetch", "foreign-archive", f"it is a {foreign} file, which is not read here; unpack it first")
+    elif foreign := _foreign(head):
+        said = f"it is a {foreign} file, which is not read here; unpack it, or export what is in it as an mbox"
+        raise Unreadable("fetch", "foreign-archive", said)
+    elif head.lstrip(b"\r\n").startswith(b"From ") or name.lower().endswith(_MBOX):
+        yield from _mbox(stream, place)
     elif head:
         yield _whole(stream, place, name)
     elif name.lower().endswith(_NEVER_EMPTY):
         raise Unreadable("fetch", "empty", "it is empty, as after a download that failed")
+
+
+def _foreign(head: bytes) -> str | None:
+    return next((kind for magic, kind in _FOREIGN.items() if head.startswith(magic)), None)
 
 
 def _whole(stream: IO[bytes], place: str, name: str) -> Item:
@@ -193,9 +208,14 @@ class _Directory(io.BufferedReader):
 def _tar(stream: io.BufferedReader, place: str, depth: int) -> Iterator[Item]:
     metered = _Metered(stream)
     source = cast("IO[bytes]", metered)
-    # ignore_zeros: one tar may stand behind the other, as after `cat`.
-    with tarfile.open(fileobj=source, mode="r|", tarinfo=_Header, ignore_zeros=True) as archive:
+    # ignore_zeros: one tar may stand behind the other, as after `cat`. The encoding is not left to the locale, which is
+    # another one in cron, because origins are made of the names.
+    with tarfile.open(fileobj=source, mode="r|", tarinfo=_Header, ignore_zeros=True, encoding="utf-8") as archive:
+        raw = cast("IO[bytes]", archive.fileobj)
         for position, member in enumerate(archive):
+            metered.header = False
+            if member.size < 0:
+                raise tarfile.ReadError("a member of less than nothing")
             if position >= limits.ARCHIVE_MEMBERS:
                 raise _too_many()
             # tarfile keeps every header it has seen; in a stream nobody asks for them again.
@@ -205,13 +225,13 @@ def _tar(stream: io.BufferedReader, place: str, depth: int) -> Iterator[Item]:
             if member.issparse():
                 failure = Unreadable("fetch", "refused", "it is a sparse file of tar; pack it without --sparse")
                 yield Item(here, b"", _basename(member.name), position, failure=failure)
-            # Links and devices hold nothing, and are not followed anywhere.
-            elif member.isreg() and (content := archive.extractfile(member)):
-                metered.header = False
+            # Links and devices hold nothing, and are not followed anywhere; a type that nobody knows is a file (POSIX).
+            elif member.isreg() or member.type not in tarfile.SUPPORTED_TYPES:
+                content = cast("IO[bytes]", archive.extractfile(member))
                 yield from _member(content, here, member.name, position, depth)
-                while content.read(mbox.BLOCK):
-                    pass
-                metered.header = True
+            if raw.tell() < archive.offset:
+                raw.seek(archive.offset - 1)  # the octet before the next header is how tarfile tells a truncated tar
+            metered.header = True
 
 
 class _Header(tarfile.TarInfo):
@@ -219,24 +239,37 @@ class _Header(tarfile.TarInfo):
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        # A block of zeros is the end, and so it is where some of them are missing.
+        return super().frombuf(buf if any(buf) else buf and bytes(tarfile.BLOCKSIZE), encoding, errors)
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile, /) -> Self:
         try:
-            return super().frombuf(buf, encoding, errors)
-        except tarfile.HeaderError as error:
-            if any(buf):  # all zeros, or nothing, is the end
-                raise tarfile.ReadError(str(error)) from error
+            return super().fromtarfile(archive)
+        except _END:
             raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(str(error)) from error
 
 
 class _Metered:
     """A tar of which no more than limits.HEADERS is read for one header: tarfile holds that in memory."""
 
+    _ENOUGH: Final = 10
+    """Reads at the end; a sound archive makes two."""
+
     def __init__(self, stream: io.BufferedReader) -> None:
         self._stream = stream
         self._octets = 0
         self._header = True
+        self._ends = 0
 
     def read(self, size: int) -> bytes:
         octets = self._stream.read(size)
+        # tarfile skips a member by reading on and on past the end, for as long as the member claims to be.
+        self._ends += not octets
+        if self._ends > self._ENOUGH:
+            raise tarfile.ReadError("a member longer than the archive")
         # Between one tar and the next there may be zeros without end.
         self._octets += len(octets.strip(b"\0")) if self._header else 0
         if self._header and self._octets > limits.HEADERS:

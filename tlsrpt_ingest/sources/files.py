@@ -6,7 +6,7 @@ import logging
 import os
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -18,6 +18,9 @@ from tlsrpt_ingest.sources.source import Item, Source
 
 log = logging.getLogger(__name__)
 
+_NOATIME: int = getattr(os, "O_NOATIME", 0)
+"""Linux: reading does not count as a look. Mail readers tell new mail in an mbox by its time of access."""
+
 
 def open_path(path: str, stdin: IO[bytes] | None = None) -> Source:
     """The source for a path: a file, a folder, or standard input for `-`.
@@ -25,6 +28,8 @@ def open_path(path: str, stdin: IO[bytes] | None = None) -> Source:
     Raises Misconfigured for a path that is not there or that cannot be read.
     """
     if path == "-":
+        if stdin is None and sys.stdin is None:
+            raise Misconfigured("cannot read -: standard input is closed")
         return StdinSource(stdin or sys.stdin.buffer)
     place = Path(path)
     try:
@@ -105,7 +110,10 @@ def _open(path: Path, *, follow: bool = False) -> io.FileIO:
     Raises OSError.
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
-    raw = io.FileIO(os.open(path, flags))
+    try:
+        raw = io.FileIO(os.open(path, flags | _NOATIME))
+    except PermissionError:  # only a file's owner may ask for that
+        raw = io.FileIO(os.open(path, flags))
     if not stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
         raw.close()
         raise OSError(errno.EINVAL, "it is no regular file any more")
@@ -164,9 +172,7 @@ class FolderSource(_ReadOnly):
         except OSError as error:
             yield _unreadable(origin.of_path(str(folder)), folder.name, "folder", error)
             return
-        here = origin.of_path(str(folder))
-        for path in messages:
-            yield from self._message(path, here)
+        yield from self._messages(folder, messages)
         for path in map(folder.joinpath, names):
             if not (mail and path.name in maildir.FOLDERS):
                 yield from self._entry(path, mail=mail)
@@ -187,24 +193,34 @@ class FolderSource(_ReadOnly):
         else:
             yield from self._file(path)
 
-    def _message(self, path: Path, box: str) -> Iterator[Item]:
-        """One message of a Maildir; it may have been renamed since it was listed, and what is gone is gone."""
-        unique = maildir.unique_name(path)
-        place = origin.inside(box, unique)
-        here: Path | None = path
-        while here is not None:
-            try:
-                raw = _open(here)
-            except FileNotFoundError:
-                here = maildir.find_again(here)
-            except OSError as error:
-                yield _unreadable(place, unique, "file", error)
-                return
-            else:
-                with raw:
-                    yield from archive.message(_measured(raw, self), place, unique)
-                return
-        log.info("%s is gone since it was listed", place)
+    def _messages(self, folder: Path, listed: Iterable[Path]) -> Iterator[Item]:
+        """The messages of a Maildir, those too that a mail reader renames meanwhile; what is gone is gone.
+
+        The renamed are looked for all at once, when the listing has been read to its end: that somebody marks a whole
+        folder as read costs one more listing, not one for each message.
+        """
+        here = origin.of_path(str(folder))
+        missing: set[str] = set()
+        before: set[str] | None = None
+        while missing != before:
+            before = set(missing)
+            for path in listed:
+                unique = maildir.unique_name(path)
+                place = origin.inside(here, unique)
+                try:
+                    raw = _open(path)
+                except FileNotFoundError:
+                    missing.add(unique)
+                    continue
+                except OSError as error:
+                    yield _unreadable(place, unique, "file", error)
+                else:
+                    with raw:
+                        yield from archive.message(_measured(raw, self), place, unique)
+                missing.discard(unique)
+            listed = _still_there(folder, missing)
+        for unique in sorted(missing):
+            log.info("%s is gone since it was listed", origin.inside(here, unique))
 
 
 class StdinSource(_ReadOnly):
@@ -232,6 +248,15 @@ class StdinSource(_ReadOnly):
                 yield Item(self.origin, message or b"", position=offset, repeatable=False)
         else:
             yield Item(self.origin, octets, repeatable=False)
+
+
+def _still_there(folder: Path, missing: Collection[str]) -> Iterator[Path]:
+    """Where those of the missing messages are now that a Maildir still has."""
+    try:
+        listed = maildir.messages(folder) if missing else iter(())
+    except OSError:
+        return iter(())
+    return (path for path in listed if maildir.unique_name(path) in missing)
 
 
 def _unreadable(place: str, name: str, kind: str, error: OSError) -> Item:

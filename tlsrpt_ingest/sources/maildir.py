@@ -1,4 +1,4 @@
-"""The files of a Maildir (maildir(5)): its messages, and finding one again that a mail reader has renamed."""
+"""The files of a Maildir (maildir(5)): its messages, and the names that they keep while mail readers rename them."""
 
 import heapq
 import logging
@@ -29,20 +29,6 @@ def messages(folder: Path) -> Iterator[Path]:
     listed = [(folder / name, sorted(_files(folder / name))) for name in _MESSAGES]
     # Only names are held: a Maildir may have a million.
     return heapq.merge(*(map(place.joinpath, names) for place, names in listed), key=lambda path: path.name)
-
-
-def find_again(path: Path) -> Path | None:
-    """Where a message is now, which moved from new to cur, or got other flags, since it was listed; None if gone."""
-    unique = unique_name(path)
-    for name in _MESSAGES:
-        folder = path.parent.parent / name
-        try:
-            for entry in map(folder.joinpath, _files(folder)):
-                if unique_name(entry) == unique:
-                    return entry
-        except FileNotFoundError:
-            continue
-    return None
 
 
 def unique_name(path: Path) -> str:

@@ -11,17 +11,21 @@ from tlsrpt_ingest import limits
 
 BLOCK: Final = limits.MIB
 
-_LINE: Final = 1_100
-"""Octets of the longest From_ line looked at: an address of 998 and a date."""
+_LOOK: Final = 1_300
+"""Octets looked at to tell a separator: an address of 998, a date, and the name of the header field below."""
 
-_FROM: Final = re.compile(
-    # "From alice@example.org Tue Nov 24 09:00:00 2026", "From - Tue ..." (Thunderbird), with a zone before or behind
-    # the year (Gmail's export, pine), "From  Tue, 24 Nov 2026 09:00:00 +0000". The whole date tells it from a line of
-    # text that begins with "From " and that no writer quoted.
+_DATED: Final = (
+    # "From alice@example.org Tue Nov 24 09:00:00 2026", "From - Tue ..." (Thunderbird once), with a zone before or
+    # behind the year (Gmail's export, pine), "From  Tue, 24 Nov 2026 09:00:00 +0000". The whole date tells it from a
+    # line of text that begins with "From " and that no writer quoted.
     rb"From [^\r\n]{0,998}?\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? +(?=[^\r\n]{0,40}\b\d{4}\b)"
     rb"(?:(?:%(month)s) +\d{1,2}|\d{1,2}[ -](?:%(month)s))\b[^\r\n]{1,30}?\b\d{1,2}:\d\d"
     % {b"month": b"Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"}
 )
+# "From " and nothing else is what Thunderbird writes since 2023; others leave out the date.
+_UNDATED: Final = rb"From (?:-|[^\s@]{1,500}@[^\s@]{1,255})?[ \t]{0,9}"
+_AFTER_EMPTY_LINE: Final = re.compile(_DATED)
+_BEFORE_HEADER: Final = re.compile(rb"(?:%s[^\r\n]{0,60}|%s)\r?\n[!-9;-~]{1,76}:" % (_DATED, _UNDATED))
 _QUOTED: Final = re.compile(rb"^>(>*From )", re.MULTILINE)
 
 
@@ -37,7 +41,8 @@ class Message(NamedTuple):
 def messages(read: Callable[[int], bytes], block: int = BLOCK) -> Iterator[Message]:
     """The messages of the mbox that `read(size)` reads, in order; memory for one message and one block.
 
-    A From_ line stands at the very start or after an empty line, and has a date in it. Content-Length is not believed:
+    A From_ line has a date and stands at the very start or after an empty line; or it has a header field below it, and
+    then may lack either: some writers leave out the date, and some the empty line. Content-Length is not believed:
     where it is wrong it swallows mail. Lines may end in LF or CRLF. Empty lines before the first From_ line are no
     message, and any other text there is one.
     """
@@ -51,10 +56,11 @@ def messages(read: Callable[[int], bytes], block: int = BLOCK) -> Iterator[Messa
         chunk = read(block)
         buffer += chunk
         while (found := buffer.find(b"\nFrom ", scan)) >= 0:
-            if chunk and len(buffer) < found + _LINE and buffer.find(b"\n", found + 1) < 0:
-                break  # the rest of this line is in the next block
+            if chunk and len(buffer) < found + _LOOK:
+                break  # what it is told by is in the next block
             scan = found + 1
-            if buffer.endswith((b"\n", b"\n\r"), 0, found) and _FROM.match(buffer, found + 1):
+            after_empty_line = buffer.endswith((b"\n", b"\n\r"), 0, found)
+            if (after_empty_line and _AFTER_EMPTY_LINE.match(buffer, scan)) or _BEFORE_HEADER.match(buffer, scan):
                 if large or not _is_blank(buffer, start, scan):
                     yield Message(offset, None if large else _message(buffer, start, scan))
                 start, offset, large = scan, base + scan, False
@@ -64,7 +70,7 @@ def messages(read: Callable[[int], bytes], block: int = BLOCK) -> Iterator[Messa
                 yield Message(offset, None if large else _message(buffer, start, len(buffer)))
             return
         # The buffer may hold the beginning of the next From_ line too; `_message` draws the line exactly.
-        large = large or len(buffer) - start > limits.MESSAGE + 2 * _LINE
+        large = large or len(buffer) - start > limits.MESSAGE + 2 * _LOOK
         # What is behind us goes; of a message too large to keep, all but what the next separator is told by.
         gone = max(start, scan) - 2 if large else start - 2
         del buffer[:gone]
@@ -73,7 +79,7 @@ def messages(read: Callable[[int], bytes], block: int = BLOCK) -> Iterator[Messa
 
 def _is_blank(buffer: bytearray, start: int, end: int) -> bool:
     """Whether there is nothing but a few line ends: what some writers put before the first From_ line."""
-    return end - start < _LINE and not buffer[start:end].strip(b"\r\n")
+    return end - start < _LOOK and not buffer[start:end].strip(b"\r\n")
 
 
 def _message(buffer: bytearray, start: int, end: int) -> bytes | None:

@@ -1,5 +1,6 @@
 """A source of chosen items: those of another source whose origins are wanted, for `reprocess`."""
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 
 from tlsrpt_ingest.outcome import Outcome
@@ -7,7 +8,10 @@ from tlsrpt_ingest.sources.source import Item, Source
 
 
 class PickedSource:
-    """Hands out the items of `source` whose origin is in `origins`."""
+    """Hands out the items of `source` whose origin, or that of a file or archive they lie in, is in `origins`.
+
+    A file that could not be opened at all is one rejected item; once it opens, what is wanted is everything in it.
+    """
 
     def __init__(self, source: Source, origins: Collection[str]) -> None:
         self.origin = source.origin
@@ -26,7 +30,14 @@ class PickedSource:
 
     def items(self) -> Iterator[Item]:
         """The wanted items, in the source's order."""
-        return (item for item in self._source.items() if item.origin in self._origins)
+        everything = self._source.origin in self._origins
+        return (item for item in self._source.items() if everything or self._wanted(item.origin))
+
+    def _wanted(self, origin: str) -> bool:
+        # Each "#" and "?" leads one step inwards (sources.origin.inside).
+        return origin in self._origins or any(
+            origin[: step.start()] in self._origins for step in re.finditer("[#?]", origin)
+        )
 
     def settle(self, settled: Sequence[tuple[Item, Outcome]]) -> None:
         """Pass it on."""
