@@ -87,13 +87,13 @@ class Program:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        try:
-            with process:
+        with process:
+            try:
                 yield process
-        finally:
-            if process.poll() is None:
+            except BaseException:
+                # Or else leaving `with` would wait for a process that nobody ends.
                 os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+                raise
 
 
 def project_files(root: Path) -> tuple[str, ...]:

@@ -3,6 +3,9 @@
 import socket
 from collections.abc import Mapping
 
+# Not to be waited for: mail is read whether or not the manager listens.
+_KIND = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+
 
 class Notify:
     """Speaks to $NOTIFY_SOCKET; silent where there is none. The protocol is one datagram: no library is needed."""
@@ -16,7 +19,7 @@ class Notify:
         """Send a state such as "READY=1"."""
         if not self._place:
             return
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as to:
+        with socket.socket(socket.AF_UNIX, _KIND) as to:
             try:
                 to.sendto(state.encode(), self._place)
             except OSError:

@@ -54,6 +54,8 @@ class Idler(threading.Thread):
             except Unavailable as error:
                 log.info("%s", error)
             except (*LOST, imaplib.IMAP4.error) as error:
+                if self._closed.is_set():
+                    return
                 log.info("%s: %s while idling", self._session.who, said(error))
             except IngestError as error:
                 log.warning("%s", error)
