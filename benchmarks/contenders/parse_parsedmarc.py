@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from parsedmarc import parse_report_email  # type: ignore[import-not-found]  # lives in an environment of its own
+from parsedmarc import parse_report_email
 
 sys.path.insert(0, str(Path(__file__).parent))
 from messages import timed  # type: ignore[import-not-found]  # beside this file
