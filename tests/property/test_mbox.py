@@ -48,6 +48,14 @@ def test_so_it_does_with_crlf(mails: list[bytes], block: int) -> None:
     assert read(octets, block) == mails
 
 
+@given(MESSAGES, BLOCKS)
+def test_so_it_does_as_thunderbird_writes_it(mails: list[bytes], block: int) -> None:
+    """Its From_ lines are "From " and nothing else, and are told by the header below them."""
+    mails = [b"Subject: 1\r\n" + mail.replace(b"\r", b"").replace(b"\n", b"\r\n") for mail in mails]
+    octets = b"".join(entry(mail, b"\r\n", b"From ") for mail in mails)
+    assert read(octets, block) == mails
+
+
 @settings(max_examples=25)
 @given(st.lists(MESSAGE.filter(lambda mail: b"From " not in mail and b"\r" not in mail), max_size=6), BLOCKS)
 def test_the_standard_library_s_mbox_is_read_alike(mails: list[bytes], block: int) -> None:
@@ -85,8 +93,8 @@ def test_each_cut_of_a_small_mbox_gives_the_same() -> None:
     ]
 
 
-def entry(mail: bytes, end: bytes = b"\n") -> bytes:
+def entry(mail: bytes, end: bytes = b"\n", line: bytes = b"From a@example.com Mon Jan  1 00:00:00 2024") -> bytes:
     """One message as mboxrd writes it: a From_ line, lines like it quoted once more, an empty line."""
     lines = mail.split(end)
     quoted = [b">" + line if line.lstrip(b">").startswith(b"From ") else line for line in lines]
-    return b"From a@example.com Mon Jan  1 00:00:00 2024" + end + end.join(quoted) + end
+    return line + end + end.join(quoted) + end

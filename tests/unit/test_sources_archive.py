@@ -219,9 +219,45 @@ def test_a_method_that_nobody_knows(tmp_path: Path) -> None:
     assert (contents(items), codes(items)) == ([TWO], ["refused"])
 
 
-@pytest.mark.parametrize("magic", [b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07\0", b"\x1f\x9d\x90"])
+@pytest.mark.parametrize(
+    "magic",
+    [
+        b"\x28\xb5\x2f\xfd",
+        b"7z\xbc\xaf\x27\x1c",
+        b"Rar!\x1a\x07\0",
+        b"\x1f\x9d\x90",
+        b"\x5d\0\0\x80\0",
+        b"!BDN",
+        b"\xd0\xcf\x11\xe0",
+    ],
+)
 def test_an_archive_that_is_not_read_here_is_no_other_mail(tmp_path: Path, magic: bytes) -> None:
     assert codes(read(tmp_path / "a", magic + b"x" * 100)) == ["foreign-archive"]
+
+
+def test_a_zip_that_was_written_to_a_pipe(tmp_path: Path) -> None:
+    """The sizes stand behind each member, in a data descriptor, and not before it."""
+
+    class Pipe(io.RawIOBase):
+        octets = b""
+
+        def write(self, octets: object, /) -> int:
+            self.octets += bytes(octets)  # type: ignore[call-overload] # typeshed's Buffer protocol
+            return len(memoryview(octets))  # type: ignore[arg-type] # the same
+
+    pipe = Pipe()
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a", ONE)
+        archive.writestr("b", TWO)
+    assert b"PK\x07\x08" in pipe.octets
+    assert contents(read(tmp_path / "a.zip", pipe.octets)) == [ONE, TWO]
+
+
+def test_an_mbox_that_lost_its_head(tmp_path: Path) -> None:
+    """As after `tail -c`: what is left of the first message, and all others."""
+    octets = b"rest\n\n" + builders.mbox([ONE, TWO])
+    assert contents(read(tmp_path / "a.mbox", octets)) == [b"rest\n", ONE, TWO]
+    assert contents(read(tmp_path / "a.mbox.gz", gzip.compress(octets))) == [b"rest\n", ONE, TWO]
 
 
 def test_names_are_no_paths_and_links_lead_nowhere(tmp_path: Path) -> None:

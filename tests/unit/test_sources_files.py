@@ -151,6 +151,11 @@ def test_a_message_that_dovecot_compressed(tmp_path: Path) -> None:
     assert octets(box) == [ONE, TWO]
 
 
+def test_a_message_that_dovecot_compressed_in_another_way_is_no_other_mail(tmp_path: Path) -> None:
+    box = make_maildir(tmp_path, a=b"\x28\xb5\x2f\xfd" + b"x" * 100, b=b"Dovecot-LZ4\r\x2a\x9b\xc5" + b"x" * 100)
+    assert [code for _origin, code in failures(read(box))] == ["foreign-archive"] * 2
+
+
 def test_a_maildir_message_is_one_whatever_is_in_it(tmp_path: Path) -> None:
     box = make_maildir(tmp_path, a=builders.mbox([ONE, TWO]))
     assert len(octets(box)) == 1
@@ -163,6 +168,47 @@ def test_a_message_renamed_since_it_was_listed_is_found_again(tmp_path: Path) ->
     (box / "cur" / "1700000001.b.host:2,S").rename(box / "cur" / "1700000001.b.host:2,RS")
     (box / "cur" / "1700000002.c.host:2,S").rename(box / "new" / "1700000002.c.host")
     assert [(item.octets, item.failure) for item in items] == [(TWO, None), (THREE, None)]
+
+
+def test_a_folder_marked_as_read_meanwhile_costs_one_more_listing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = make_maildir(tmp_path, **{f"m{number}": builders.mail(number=number) for number in range(100)})
+    listings: list[Path] = []
+    real = maildir.messages
+
+    def messages(folder: Path) -> Iterator[Path]:
+        listings.append(folder)
+        return real(folder)
+
+    monkeypatch.setattr(maildir, "messages", messages)
+    items = open_path(str(box)).items()
+    read_first = next(items).octets
+    for path in list((box / "cur").iterdir()):
+        path.rename(f"{path}T")
+    assert {read_first, *(item.octets for item in items)} == {builders.mail(number=number) for number in range(100)}
+    assert len(listings) == 2
+
+
+def test_a_message_renamed_again_and_again_is_looked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As long as each look finds one of those that are missing."""
+    box = make_maildir(tmp_path, a=ONE, b=TWO, c=THREE)
+    real = maildir.messages
+    restless = iter([["a", "b", "c"], ["b", "c"], ["c"]])
+
+    def messages(folder: Path) -> Iterator[Path]:
+        listed = list(real(folder))
+        for name in next(restless, []):
+            (path,) = (box / "cur").glob(f"*.{name}.*")
+            path.rename(f"{path}S")
+        return iter(listed)
+
+    monkeypatch.setattr(maildir, "messages", messages)
+    with caplog.at_level(logging.INFO):
+        assert octets(box) == [ONE, TWO, THREE]
+    assert "is gone" not in caplog.text
 
 
 def test_a_maildir_removed_while_it_is_read_ends_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -309,6 +355,35 @@ def test_nothing_is_written_and_no_name_changes(tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
+@pytest.mark.skipif(not hasattr(os, "O_NOATIME"), reason="the system has no way to read without a trace")
+def test_reading_is_no_look_at_the_mailbox(tmp_path: Path) -> None:
+    """A mail reader shows "new mail" while an mbox was changed after the last look at it."""
+    path = builders.write_mbox(tmp_path / "mbox", [ONE])
+    os.utime(path, (1_000, 2_000))
+    assert octets(path) == [ONE]
+    assert path.stat().st_atime == 1_000
+
+
+def test_what_may_only_be_read_is_read(nobody: Path) -> None:
+    """By somebody who does not own it and may not write there either."""
+    box = make_maildir(nobody / "box", a=ONE)
+    mbox = builders.write_mbox(nobody / "mbox", [TWO])
+    for path in (mbox, *box.rglob("*.host:2,S")):
+        path.chmod(0o444)
+    for folder in (box / "cur", box / "new", box / "tmp", box, nobody):
+        folder.chmod(0o555)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65_534)
+    try:
+        assert octets(nobody) == [ONE, TWO]
+    finally:
+        if root:
+            os.seteuid(0)
+        for folder in (nobody, box, box / "cur", box / "new", box / "tmp"):
+            folder.chmod(0o755)
+
+
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 def test_progress_counts_the_octets_of_the_file_as_it_lies(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     path = tmp_path / "mbox"
@@ -417,3 +492,9 @@ def test_a_file_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         (f"file://{tmp_path}/b.json.gz", "too-large"),
     ]
     assert items[-1].octets == b"x" * 1_000
+
+
+def test_a_closed_standard_input_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(Misconfigured, match="standard input is closed"):
+        open_path("-")

@@ -59,6 +59,40 @@ def test_a_from_line_inside_a_paragraph_is_none() -> None:
     assert read(HEAD + line) == [b"Subject: 1\n\nbody\n" + line]
 
 
+@pytest.mark.parametrize("line", [b"From ", b"From - ", b"From -", b"From a@example.com", b"From a@example.com \t"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("gap", [0, 1])
+def test_a_line_without_date_separates_where_a_header_follows(line: bytes, end: bytes, gap: int) -> None:
+    """Thunderbird writes "From " alone, since 2023; exports of Gmail with it have no empty line before."""
+    one, two = end.join((b"Subject: 1", b"", b"one", b"")), end.join((b"Message-ID: <2@x>", b"", b"two", b""))
+    octets = (line + end + one + end * gap) + (line + end + two + end * gap)
+    for block in (*range(1, 60), 1 << 20):
+        assert read(octets, block) == [one, two]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"From \nnobody in particular\n",
+        b"From \n\nSubject: 2\n",
+        b"From -\n: nothing\n",
+        b"From here\nBut: it is no message\n",
+        b"From a@example.com I heard\nSubject: 2\n",
+        b"From a@example.com Tue Nov 24 09:00:00 2026\nnobody\n",
+        b"> From \nSubject: 2\n",
+        b"From\nSubject: 2\n",
+    ],
+)
+def test_text_like_it_separates_nothing(text: bytes) -> None:
+    assert read(HEAD + text) == [b"Subject: 1\n\nbody\n" + text]
+
+
+def test_a_from_line_above_a_header_needs_no_empty_line_before() -> None:
+    """As after a delivery that was broken off."""
+    for block in (1, 7, 1 << 20):
+        assert read(HEAD + HEAD + HEAD, block) == [b"Subject: 1\n\nbody\n"] * 3
+
+
 def test_content_length_is_not_believed() -> None:
     lying = b"From a Mon Jan  1 00:00:00 2024\nContent-Length: 100000\n\nx\n\n"
     assert len(read(lying + HEAD)) == 2

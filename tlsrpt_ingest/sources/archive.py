@@ -11,16 +11,13 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import IO, Any, Final, Self, cast
+from typing import IO, Any, Final, cast
 
 from tlsrpt_ingest import limits
 from tlsrpt_ingest.errors import Unreadable
-from tlsrpt_ingest.sources import mbox, origin
+from tlsrpt_ingest.sources import mbox, origin, tar
 from tlsrpt_ingest.sources.compression import GZIP, Inflated, is_compressed
 from tlsrpt_ingest.sources.source import Item
-
-_END: Final = (tarfile.EOFHeaderError, tarfile.EmptyHeaderError)  # type: ignore[attr-defined] # not in typeshed
-"""How tarfile says that there is no further header; its other words for that mean damage."""
 
 _HEAD: Final = 512
 """Octets that tell what a stream is: one block of tar, whose magic stands at 257."""
@@ -201,90 +198,18 @@ class _Directory(io.BufferedReader):
             raise zipfile.BadZipFile("its directory claims to be larger than any")
         octets = super().read(size)
         if octets.count(b"PK\x01\x02") > limits.ARCHIVE_MEMBERS:
-            raise _too_many()
+            raise tar.too_many()
         return octets
 
 
 def _tar(stream: io.BufferedReader, place: str, depth: int) -> Iterator[Item]:
-    metered = _Metered(stream)
-    source = cast("IO[bytes]", metered)
-    # ignore_zeros: one tar may stand behind the other, as after `cat`. The encoding is not left to the locale, which is
-    # another one in cron, because origins are made of the names.
-    with tarfile.open(fileobj=source, mode="r|", tarinfo=_Header, ignore_zeros=True, encoding="utf-8") as archive:
-        raw = cast("IO[bytes]", archive.fileobj)
-        for position, member in enumerate(archive):
-            metered.header = False
-            if member.size < 0:
-                raise tarfile.ReadError("a member of less than nothing")
-            if position >= limits.ARCHIVE_MEMBERS:
-                raise _too_many()
-            # tarfile keeps every header it has seen; in a stream nobody asks for them again.
-            archive.members = []  # type: ignore[attr-defined] # typeshed leaves it out
-            archive.pax_headers.clear()  # type: ignore[attr-defined] # the same
-            here = origin.inside(place, member.name)
-            if member.issparse():
-                failure = Unreadable("fetch", "refused", "it is a sparse file of tar; pack it without --sparse")
-                yield Item(here, b"", _basename(member.name), position, failure=failure)
-            # Links and devices hold nothing, and are not followed anywhere; a type that nobody knows is a file (POSIX).
-            elif member.isreg() or member.type not in tarfile.SUPPORTED_TYPES:
-                content = cast("IO[bytes]", archive.extractfile(member))
-                yield from _member(content, here, member.name, position, depth)
-            if raw.tell() < archive.offset:
-                raw.seek(archive.offset - 1)  # the octet before the next header is how tarfile tells a truncated tar
-            metered.header = True
-
-
-class _Header(tarfile.TarInfo):
-    """A tar header that is right or an error: tarfile takes a damaged one for the end of the archive."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        # A block of zeros is the end, and so it is where some of them are missing.
-        return super().frombuf(buf if any(buf) else buf and bytes(tarfile.BLOCKSIZE), encoding, errors)
-
-    @classmethod
-    def fromtarfile(cls, archive: tarfile.TarFile, /) -> Self:
-        try:
-            return super().fromtarfile(archive)
-        except _END:
-            raise
-        except tarfile.HeaderError as error:
-            raise tarfile.ReadError(str(error)) from error
-
-
-class _Metered:
-    """A tar of which no more than limits.HEADERS is read for one header: tarfile holds that in memory."""
-
-    _ENOUGH: Final = 10
-    """Reads at the end; a sound archive makes two."""
-
-    def __init__(self, stream: io.BufferedReader) -> None:
-        self._stream = stream
-        self._octets = 0
-        self._header = True
-        self._ends = 0
-
-    def read(self, size: int) -> bytes:
-        octets = self._stream.read(size)
-        # tarfile skips a member by reading on and on past the end, for as long as the member claims to be.
-        self._ends += not octets
-        if self._ends > self._ENOUGH:
-            raise tarfile.ReadError("a member longer than the archive")
-        # Between one tar and the next there may be zeros without end.
-        self._octets += len(octets.strip(b"\0")) if self._header else 0
-        if self._header and self._octets > limits.HEADERS:
-            raise tarfile.ReadError("a header without end")
-        return octets
-
-    @property
-    def header(self) -> bool:
-        """Whether a header is being read, and not a member."""
-        return self._header
-
-    @header.setter
-    def header(self, header: bool) -> None:
-        self._header = header
-        self._octets = 0
+    for position, member in enumerate(tar.members(stream)):
+        here = origin.inside(place, member.name)
+        if member.content is None:
+            failure = Unreadable("fetch", "refused", "it is a sparse file of tar; pack it without --sparse")
+            yield Item(here, b"", _basename(member.name), position, failure=failure)
+        else:
+            yield from _member(member.content, here, member.name, position, depth)
 
 
 def _member(stream: IO[bytes], place: str, path: str, position: int, depth: int) -> Iterator[Item]:
@@ -300,11 +225,6 @@ def _buffered(stream: IO[bytes]) -> io.BufferedReader:
 def too_large() -> Unreadable:
     """Why an item larger than limits.MESSAGE is not read."""
     return Unreadable("fetch", "too-large", f"it is larger than {limits.MESSAGE // limits.MIB} MiB, which no report is")
-
-
-def _too_many() -> Unreadable:
-    said = f"the archive has more than {limits.ARCHIVE_MEMBERS:,} members; unpack it and read the folder"
-    return Unreadable("fetch", "too-many-members", said)
 
 
 def _failure(error: Exception) -> Unreadable:
