@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,15 @@ def test_a_header_that_ends_in_the_middle_is_damage(tmp_path: Path) -> None:
         archive.addfile(info, io.BytesIO(ONE))
     items = read(tmp_path / "a.tar", member(ONE) + pax.getvalue()[:700])
     assert (contents(items), codes(items)) == ([ONE], ["damaged"])
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_later_header_without_end_is_not_held_either(tmp_path: Path, kind: bytes) -> None:
+    bomb = builders.bomb(100 * MIB, head=member(ONE) + header(kind, 100 * MIB), fill=b"x")
+    (tmp_path / "a.tar.gz").write_bytes(bomb)
+    tracemalloc.start()
+    items = list(open_path(str(tmp_path / "a.tar.gz")).items())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (contents(items), codes(items)) == ([ONE], ["damaged"])
+    assert peak < 20 * MIB

@@ -22,10 +22,9 @@ _DATED: Final = (
     rb"(?:(?:%(month)s) +\d{1,2}|\d{1,2}[ -](?:%(month)s))\b[^\r\n]{1,30}?\b\d{1,2}:\d\d"
     % {b"month": b"Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"}
 )
-# "From " and nothing else is what Thunderbird writes since 2023; others leave out the date.
+# "From " and nothing else is what Thunderbird writes by now; others leave out the date.
 _UNDATED: Final = rb"From (?:-|[^\s@]{1,500}@[^\s@]{1,255})?[ \t]{0,9}"
-_AFTER_EMPTY_LINE: Final = re.compile(_DATED)
-_BEFORE_HEADER: Final = re.compile(rb"(?:%s[^\r\n]{0,60}|%s)\r?\n[!-9;-~]{1,76}:" % (_DATED, _UNDATED))
+_FROM: Final = re.compile(rb"(?:(?P<dated>%s)[^\r\n]{0,60}|%s)(?P<header>\r?\n[!-9;-~]{1,76}:)?" % (_DATED, _UNDATED))
 _QUOTED: Final = re.compile(rb"^>(>*From )", re.MULTILINE)
 
 
@@ -59,8 +58,8 @@ def messages(read: Callable[[int], bytes], block: int = BLOCK) -> Iterator[Messa
             if chunk and len(buffer) < found + _LOOK:
                 break  # what it is told by is in the next block
             scan = found + 1
-            after_empty_line = buffer.endswith((b"\n", b"\n\r"), 0, found)
-            if (after_empty_line and _AFTER_EMPTY_LINE.match(buffer, scan)) or _BEFORE_HEADER.match(buffer, scan):
+            line = _FROM.match(buffer, scan)
+            if line and (line["header"] or (line["dated"] and buffer.endswith((b"\n", b"\n\r"), 0, found))):
                 if large or not _is_blank(buffer, start, scan):
                     yield Message(offset, None if large else _message(buffer, start, scan))
                 start, offset, large = scan, base + scan, False
