@@ -192,8 +192,8 @@ def test_two_pollers_at_once(program: Program, mailbox: User, database: str) -> 
         assert program("db", "upgrade", "--database", database).status == 0
     total = 0
     poller = Poller(program, mailbox, database)
-    for _round in range(3):
-        total += fill_new(mailbox, total, 60)
+    for _round in range(10):
+        total += fill_new(mailbox, total, 20)
         with ExitStack() as both:
             processes = [
                 both.enter_context(

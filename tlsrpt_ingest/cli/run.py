@@ -1,9 +1,10 @@
 """One run: sources into the database, the words about it, and the exit status that tells the truth."""
 
 import logging
+import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 
 import click
@@ -15,7 +16,6 @@ from tlsrpt_ingest.ingest import Tally, ingest
 from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.output import tally as tally_output
 from tlsrpt_ingest.output.json_text import json_text
-from tlsrpt_ingest.output.progress import progress
 from tlsrpt_ingest.sources import Source
 from tlsrpt_ingest.store import schema
 from tlsrpt_ingest.store.engine import open_engine
@@ -36,7 +36,7 @@ def run(
     tally = Tally()
     with closing(sources):
         for source in sources:
-            with progress(source) as tell:
+            with _progress(source) as tell:
 
                 def moved(source: Source, tell: Callable[[Source], None] = tell) -> None:
                     tell(source)
@@ -47,6 +47,15 @@ def run(
                 tally.interrupted = True
                 break
     return tally
+
+
+def _progress(source: Source) -> AbstractContextManager[Callable[[Source], None]]:
+    """The bar, on a terminal; cron does without it, and without the tenth of a second that rich takes to import."""
+    if not sys.stderr.isatty():
+        return nullcontext(lambda _source: None)
+    from tlsrpt_ingest.output.progress import progress  # noqa: PLC0415 - as said
+
+    return progress(source)
 
 
 def report(tally: Tally, *, as_json: bool) -> None:
