@@ -107,10 +107,12 @@ def item_key(item: Item, digest: bytes) -> bytes:
     """16 octets that name an item and its content in the ledger.
 
     Four of the container's hash, six of the position, six of the hash of origin and content: keys of one source grow
-    in the order of reading, and so does the ledger's unique index (a random order costs three times as much).
+    in the order of reading, and so does the ledger's unique index (a random order costs three times as much). A UID
+    stands for the same message for ever (RFC 3501 section 2.3.1.1), so there the content adds nothing: a message that
+    could not be had today, and was had yesterday, is the same one.
     """
     container = hashlib.sha256(item.origin.partition("#")[0].partition(";UID=")[0].encode()).digest()
-    content = hashlib.sha256(item.origin.encode() + b"\0" + digest).digest()
+    content = hashlib.sha256(item.origin.encode() + b"\0" + (b"" if item.mailbox else digest)).digest()
     return container[:4] + (item.position & 0xFFFF_FFFF_FFFF).to_bytes(6) + content[:6]
 
 
@@ -123,7 +125,7 @@ def _read(document: Document | Unreadable, mail: Mail, delivery: Delivery) -> It
         reading = read(document.octets, document.hints)
     except SeveralReports as several:
         for octets in several.documents:
-            one = Document(octets, None, document.hints, document.deviations)
+            one = Document(octets, None, document.hints, document.deviations + several.deviations)
             yield from _read(one, mail, delivery)
     except NotAReport as other:
         if mail.claims:
