@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 
 import pytest
@@ -151,6 +152,16 @@ def stream(parts: list[tuple[bytes, int]]) -> Callable[[int], bytes]:
 def test_a_huge_line_is_no_obstacle() -> None:
     big = stream([(HEAD + b"\n" + HEAD, 1), (b"x" * (1 << 20), 100), (b"\n\n" + HEAD, 1)])
     assert [octets is None for _offset, octets in messages(big)] == [False, True, False]
+
+
+def test_nor_is_it_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MESSAGE", 1 << 20)
+    big = stream([(HEAD + b"\n" + HEAD, 1), (b"x" * (1 << 20), 100), (b"\n\n" + HEAD, 1)])
+    tracemalloc.start()
+    assert len(list(messages(big))) == 3
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6 << 20
 
 
 MEMORY = """

@@ -48,8 +48,7 @@ def members(stream: IO[bytes]) -> Iterator[Member]:
             # A type that nobody knows is a file (POSIX).
             elif member.isreg() or member.type not in tarfile.SUPPORTED_TYPES:
                 yield Member(member.name, archive.extractfile(member))
-            if raw.tell() < archive.offset:
-                raw.seek(archive.offset - 1)  # by the octet before the next header tarfile tells a truncated tar
+            raw.seek(archive.offset)
             metered.header(reading=True)
 
 
