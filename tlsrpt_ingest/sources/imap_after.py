@@ -73,11 +73,17 @@ class Disposer:
         due = self._persistently(lambda: self._old_enough(sorted(present)) if action == "delete" else sorted(present))
         same = [uid for uid in due if digests[uid] == _NOTHING or digests[uid] == self._digest(uid)]
         if len(same) < len(due):
-            self._say(action, f"{len(due) - len(same)} messages are not those of the ledger any more")
+            self._say(action, f"{len(due) - len(same)} messages are not those of the ledger any more, or not to be had")
         yield from self.dispose(action, same)
 
     def _digest(self, uid: int) -> bytes | None:
-        answers = self._persistently(lambda: self._session.client.fetch([uid], ["BODY.PEEK[]"]))
+        try:
+            answers = self._session.client.fetch([uid], ["BODY.PEEK[]"])
+        except LOST as error:  # the network, or a message that has become rotten: it must not hold up the others
+            self._session.again(error)
+            return None
+        except imaplib.IMAP4.error:
+            return None
         body = answers.get(uid, {}).get(b"BODY[]")
         return None if body is None else hashlib.sha256(body).digest()
 
