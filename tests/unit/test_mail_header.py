@@ -59,13 +59,17 @@ def test_the_hints_are_the_headers_around_the_document() -> None:
 
 
 def test_a_forwarded_report_has_the_hints_of_its_own_message() -> None:
-    outer = b"From: me@here.example\nSubject: Fwd: look\nMessage-ID: <2@here.example>\nContent-Type: message/rfc822\n\n"
+    outer = (
+        b"From: me@here.example\nSubject: Fwd: look\nMessage-ID: <2@here.example>\nTLS-Report-Domain: here.example\n"
+        b"Content-Type: message/rfc822\n\n"
+    )
     found = open_mail(outer + mail(submitter="b.example"))
     assert (found.subject, found.sender, found.message_id) == ("Fwd: look", "me@here.example", "<2@here.example>")
     assert found.submitter == "b.example"
     document = found.documents[0]
     assert isinstance(document, Document)
     assert document.hints.subject == "Report Domain: example.com Submitter: b.example Report-ID: <0@b.example>"
+    assert document.hints.report_domain == "example.com"
 
 
 @pytest.mark.parametrize(

@@ -162,6 +162,10 @@ def _cases() -> Iterator[tuple[str, Case]]:  # noqa: PLR0915 - a table, as long 
     yield "68-html-first", Case(report(html, gz))
     yield "69-no-close-delimiter", Case(report(WORDS, gz, close=False), ("no-close-delimiter",))
     yield "69-empty-third-part", Case(report(WORDS, gz, close=False) + b"--=_b\n", ("no-close-delimiter",))
+    yield (
+        "69-line-that-only-begins-like-a-delimiter",
+        Case(report(part(b"words\n--=_b-not\n\n" + JSON, "Content-Type: text/plain")), ("!no-document",)),
+    )
     yield "70-preamble", Case(edited(rb"\n\n--", b"\n\nThis is a multipart message in MIME format.\n\n--"))
     yield (
         "71-name-on-content-type",
@@ -404,6 +408,7 @@ def _cases() -> Iterator[tuple[str, Case]]:  # noqa: PLR0915 - a table, as long 
         "82-two-reports",
         Case(report(WORDS, gz, attachment(gzipped(document() + b"\n"), "application/tlsrpt+gzip")), ("", "")),
     )
+    yield "82-copy-in-words-of-no-type", Case(report(part(JSON, "Content-Type: text"), gz), gzip=True)
     yield "82-copy-in-the-words", Case(report(part(JSON, "Content-Type: text/plain"), gz), gzip=True)
     # H. Compression
     yield "83-not-compressed", Case(report(WORDS, attachment(JSON, "application/tlsrpt+json", NAME[:-3])), gzip=False)
@@ -437,6 +442,11 @@ def _cases() -> Iterator[tuple[str, Case]]:  # noqa: PLR0915 - a table, as long 
     yield "87-wrong-checksum", Case(mail(GZIP[:-8] + b"abcd" + GZIP[-4:]), ("!corrupt-gzip",))
     yield "87-damaged", Case(mail(GZIP[:60] + b"\xff\xff\xff\xff" + GZIP[64:]), ("!corrupt-gzip",))
     yield "87-zlib", Case(mail(zlib.compress(JSON)), ("deflate-without-gzip",), gzip=False)
+    yield "87-zlib-truncated", Case(mail(zlib.compress(JSON)[:-60]), ("!unknown-format",))
+    yield (
+        "87-truncated-in-a-mail-that-says-what-it-was",
+        Case(report(WORDS, attachment(GZIP[:-60], "application/gzip", "data.gz")), ("!truncated-gzip",)),
+    )
     yield "87-raw-deflate", Case(mail(zlib.compress(JSON)[2:-4]), ("deflate-without-gzip",), gzip=False)
     yield "87-zstd", Case(mail(b"\x28\xb5\x2f\xfd" + JSON), ("!unknown-format",))
     yield (
