@@ -126,6 +126,15 @@ def test_two_tars_one_behind_the_other(tmp_path: Path) -> None:
     assert contents(read(tmp_path / "a.tar", octets)) == [ONE, TWO]
 
 
+def test_a_compressed_mbox_is_not_held(tmp_path: Path) -> None:
+    (tmp_path / "a.mbox.gz").write_bytes(gzip.compress(builders.mbox([ONE.ljust(MIB, b"\n")]) * 24, 0))
+    tracemalloc.start()
+    assert sum(1 for _item in open_path(str(tmp_path / "a.mbox.gz")).items()) == 24
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 16 * MIB
+
+
 def test_gzip_of_several_members_with_an_empty_one_first(tmp_path: Path) -> None:
     mbox = builders.mbox([ONE, TWO])
     octets = gzip.compress(b"") + gzip.compress(mbox[:3]) + gzip.compress(mbox[3:]) + b"\0" * 10 + b"\r\n"
