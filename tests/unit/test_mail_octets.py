@@ -32,6 +32,12 @@ def test_every_size_around_a_step(size: int, layers: int) -> None:
     assert only(mail(packed + b"\r\n")).octets == text
 
 
+@pytest.mark.parametrize("more", [*range(-3, 4), *range(250, 266), 1000])
+def test_no_octet_waits_behind_a_stream_without_its_trailer(more: int) -> None:
+    text = document().ljust(3 * STEP + more - 1) + b" "
+    assert only(gzipped(text)[:-8]).octets == text
+
+
 def test_the_kept_stream_is_the_senders() -> None:
     packed = gzip.compress(document(), 1, mtime=123)
     assert only(mail(packed)).gzip == packed

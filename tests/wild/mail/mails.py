@@ -412,6 +412,10 @@ def _cases() -> Iterator[tuple[str, Case]]:  # noqa: PLR0915 - a table, as long 
     yield "82-copy-in-the-words", Case(report(part(JSON, "Content-Type: text/plain"), gz), gzip=True)
     # H. Compression
     yield "83-not-compressed", Case(report(WORDS, attachment(JSON, "application/tlsrpt+json", NAME[:-3])), gzip=False)
+    yield (
+        "84-json-labelled-gzip-by-its-type",
+        Case(report(WORDS, attachment(JSON, "application/tlsrpt+gzip", None)), ("json-labelled-gzip",)),
+    )
     yield "84-json-labelled-gzip", Case(mail(JSON), ("json-labelled-gzip",), gzip=False)
     yield (
         "84-gzip-labelled-json",
