@@ -191,16 +191,20 @@ def _commit(
 ) -> list[tuple[Item, Outcome]]:
     flat = [delivery for _item, deliveries in judged for delivery in deliveries]
     outcomes = iter(record.record(engine, flat))
-    settled = []
+    became: dict[bytes, list[Outcome]] = {}
+    settled: list[tuple[Item, bytes]] = []
     for item, deliveries in judged:
-        mine = []
-        for delivery in deliveries:
-            outcome = next(outcomes)
-            mine.append(outcome)
+        key = deliveries[0].item
+        became[key] = [next(outcomes) for _ in deliveries]
+        for delivery, outcome in zip(deliveries, became[key], strict=True):
             _count(delivery, outcome, tally)
         tally.items += 1
-        settled.append((item, Outcome.gravest(mine)))
-    return settled
+        settled.append((item, key))
+    # What is a duplicate now may be the very message that another poller recorded a moment ago: its row says so, and
+    # the owner's wish is about the row.
+    if twice := {key for item, key in settled if item.mailbox and Outcome.DUPLICATE in became[key]}:
+        became |= record.known(engine, twice)
+    return [(item, Outcome.gravest(became[key])) for item, key in settled]
 
 
 def _count(delivery: Delivery, outcome: Outcome, tally: Tally) -> None:
