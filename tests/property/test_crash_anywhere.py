@@ -80,7 +80,7 @@ class Run:
         moments = accumulate(gap for gap, _action, _changing in plan)
         self._plan = [(at, action, changing) for at, (_gap, action, changing) in zip(moments, plan, strict=True)]
         self._happen = happen
-        self._count = 0
+        self.steps = 0
         self._hung_up = False
         self._connections = 0
         self.dead = False
@@ -107,8 +107,8 @@ class Run:
         """A step; `command` is that of IMAP, and empty at the database."""
         if self.dead:
             raise Killed
-        self._count += 1
-        for due in [one for one in self._plan if one[0] < self._count]:
+        self.steps += 1
+        for due in [one for one in self._plan if one[0] < self.steps]:
             _at, action, changing = due
             if changing and not command.startswith(CHANGES):
                 continue
@@ -144,6 +144,8 @@ class Poller(RuleBasedStateMachine):
         self.left: set[str] = set()
         """Rules that make sense once after each disturbed poll."""
         self.running: list[Run] = []
+        self.steps = 0
+        """Of the last poll."""
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(imap_session, "connect", self.connect)
         self.patch.setattr(imap, "ahead", _not_ahead)
@@ -242,6 +244,12 @@ class Poller(RuleBasedStateMachine):
         recorded = self._rows("SELECT report_pk FROM delivery WHERE outcome = 'recorded'")
         assert len(set(recorded)) == len(recorded) == len(counted)
 
+    def check(self) -> None:
+        """All of these."""
+        self.nothing_is_lost()
+        self.every_message_has_one_outcome()
+        self.every_report_is_counted_once()
+
     def _everything_is_done(self) -> None:
         box = self.server.boxes["INBOX"]
         rows = self._rows(
@@ -325,7 +333,7 @@ class Poller(RuleBasedStateMachine):
             failure = error
         finally:
             engine.dispose()
-            self.running.pop()
+            self.steps = self.running.pop().steps
         return failure, tally
 
     def _deliver(self, kind: str, number: int) -> None:
@@ -375,6 +383,33 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def test_crash_anywhere(template: Path) -> None:
+MAIL = [("report", 0), ("other copy", 0), ("broken", 0), ("no report", 0)]
+
+
+@pytest.mark.parametrize("action", ["kill", "second poll", "hang up"])
+def test_once_at_each_step_in_turn(template: Path, action: str) -> None:
     Poller.template = template
-    run_state_machine_as_test(Poller, settings=settings(max_examples=100, stateful_step_count=10))
+    step = 0
+    while True:
+        poller = Poller()
+        try:
+            poller.configure(
+                ("move:Archive", "flag", "seen", "keep", "move:Other"), delete=False, can=("MOVE", "UIDPLUS")
+            )
+            poller.poll(MAIL, [(step, action, False)], [])
+            poller.check()
+            left = poller.steps <= step
+            poller.what_was_rotten_is_healed_and_what_was_broken_rots()
+            poller.poll_undisturbed()
+            poller.check()
+        finally:
+            poller.teardown()
+        if left:
+            break
+        step += 1
+    assert step > 50, f"{step} steps"
+
+
+def test_at_several_steps(template: Path) -> None:
+    Poller.template = template
+    run_state_machine_as_test(Poller, settings=settings(max_examples=60, stateful_step_count=10))
