@@ -394,7 +394,7 @@ def test_once_at_each_step_in_turn(template: Path, action: str) -> None:
         poller = Poller()
         try:
             poller.configure(
-                ("move:Archive", "flag", "seen", "keep", "move:Other"), delete=False, can=("MOVE", "UIDPLUS")
+                ("flag", "move:Archive", "seen", "keep", "move:Other"), delete=False, can=("MOVE", "UIDPLUS")
             )
             poller.poll(MAIL, [(step, action, False)], [])
             poller.check()
