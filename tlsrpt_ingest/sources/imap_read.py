@@ -3,7 +3,6 @@
 import imaplib
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Any, Final
 
 from tlsrpt_ingest import limits
@@ -91,48 +90,65 @@ class Reader:
                 yield todo
 
     def _sizes(self, uids: Sequence[int]) -> dict[int, int]:
+        """The sizes of those that are there; 0 where the server stumbles: fetching it by itself says over what."""
         sizes: dict[int, int] = {}
         for start in range(0, len(uids), SIZES):
-            asked = uids[start : start + SIZES]
-            answers = self._persistently(partial(self._ask_sizes, asked))
-            for uid in asked:
-                if (size := answers.get(uid, {}).get(b"RFC822.SIZE")) is not None:
-                    sizes[uid] = int(size)
+            for piece, answers in self._ask(uids[start : start + SIZES], "RFC822.SIZE"):
+                if isinstance(answers, Exception):
+                    sizes[piece[0]] = 0
+                    continue
+                for uid in piece:
+                    if (size := answers.get(uid, {}).get(b"RFC822.SIZE")) is not None:
+                        sizes[uid] = int(size)
         return sizes
 
-    def _ask_sizes(self, uids: Sequence[int]) -> Any:
-        return self._session.client.fetch(uids, ["RFC822.SIZE"])
+    def _fetch(self, uids: Sequence[int]) -> list[Item]:
+        """The messages; one that the server stumbles over is an Item with a failure."""
+        items: list[Item] = []
+        for piece, answers in self._ask(uids, "BODY.PEEK[]"):
+            if isinstance(answers, Exception):
+                reason = f"the server cannot hand it out: {said(answers)}"
+                items.append(self._failed(piece[0], "unfetchable", reason))
+                continue
+            # Flags in an answer are not believed: an unsolicited FETCH stands under a sequence number there.
+            # NIL, or no body at all, is a message that was expunged meanwhile.
+            bodies = ((uid, answers.get(uid, {}).get(b"BODY[]")) for uid in piece)
+            items += [
+                Item(uid_url(self._mailbox, uid), body, position=uid, mailbox=self._mailbox)
+                for uid, body in bodies
+                if body is not None
+            ]
+        return items
 
-    def _fetch(self, uids: Sequence[int], *, last_try: bool = False) -> list[Item]:
-        """The messages; one that the server stumbles over is found by quartering, and is an Item with a failure."""
+    def _ask(self, uids: Sequence[int], what: str, *, last_try: bool = False) -> Iterator[tuple[Sequence[int], Any]]:
+        """FETCH `what`: pieces of `uids` with the answers, or one UID with the error that it is rotten by.
+
+        A rotten message costs the whole answer, and mostly the connection, each time: it is found by quartering.
+        """
+        failure: Exception
         try:
-            answers = self._session.client.fetch(uids, ["BODY.PEEK[]"])
+            answers = self._session.client.fetch(uids, [what])
         except LOST as error:
             self._session.again(error)
-            return self._pieces(uids, error, last_try=last_try)
+            failure = error
         except imaplib.IMAP4.error as error:  # NO or BAD: the connection is as good as before
-            return self._pieces(uids, error, last_try=last_try)
-        self._rotten = 0
-        # Flags in an answer are not believed: an unsolicited FETCH stands under a sequence number there.
-        # NIL, or no body at all, is a message that was expunged meanwhile.
-        bodies = ((uid, answers.get(uid, {}).get(b"BODY[]")) for uid in uids)
-        return [
-            Item(uid_url(self._mailbox, uid), body, position=uid, mailbox=self._mailbox)
-            for uid, body in bodies
-            if body is not None
-        ]
-
-    def _pieces(self, uids: Sequence[int], error: Exception, *, last_try: bool) -> list[Item]:
+            failure = error
+        else:
+            self._rotten = 0
+            yield uids, answers
+            return
         if not last_try:  # networks fail too
-            return self._fetch(uids, last_try=True)
-        if len(uids) == 1:
+            yield from self._ask(uids, what, last_try=True)
+        elif len(uids) == 1:
             self._rotten += 1
             if self._rotten >= ROTTEN_IN_A_ROW:
-                raise self._session.unavailable(error)
-            return [self._failed(uids[0], "unfetchable", f"the server cannot hand it out: {said(error)}")]
-        quarter = -(-len(uids) // _QUARTERS)
-        pieces = (uids[start : start + quarter] for start in range(0, len(uids), quarter))
-        return [item for piece in pieces for item in self._fetch(piece, last_try=len(piece) > 1)]
+                raise self._session.unavailable(failure) from failure
+            yield uids, failure
+        else:
+            quarter = -(-len(uids) // _QUARTERS)
+            for start in range(0, len(uids), quarter):
+                piece = uids[start : start + quarter]
+                yield from self._ask(piece, what, last_try=len(piece) > 1)
 
     def _persistently(self, ask: Callable[[], Any]) -> Any:
         """The answer; once more on a new connection where the first was lost."""
