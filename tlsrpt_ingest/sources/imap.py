@@ -146,6 +146,9 @@ class ImapSource:
                 )
                 self._wanted = frozenset()
                 return None
+            if self._second.read_only:  # which it has said, and Dovecot moves messages out of it all the same
+                self._wanted = frozenset()
+                return None
             self._disposer = Disposer(self._second)
         return self._disposer
 

@@ -5,6 +5,7 @@ import ipaddress
 import logging
 import ssl
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import Any, Final
 
 from imapclient import IMAPClient, SocketTimeout
@@ -23,7 +24,7 @@ WORDS: Final = 200
 BROKEN: Final = (imaplib.IMAP4.abort, OSError)
 """What imaplib raises when the connection is of no use any more (ssl.SSLError and TimeoutError are OSErrors)."""
 
-# RFC 5530 response codes with which a server refuses for other reasons than who we are.
+# RFC 5530 response codes with which a server refuses for a reason that passes, and is not what we asked for.
 _PASSING: Final = ("[UNAVAILABLE]", "[LIMIT]", "[INUSE]", "[SERVERBUG]", "[THROTTLED]", "socket error", "timed out")
 
 
@@ -34,6 +35,11 @@ def said(error: BaseException) -> str:
     # imapclient puts the repr of the server's octets into some of its own errors.
     text = text[2:-1] if text.startswith(("b'", 'b"')) else text
     return " ".join(text.split())[:WORDS] or type(error).__name__
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether a refusal is worth another try later, with the same words."""
+    return any(code.lower() in said(error).lower() for code in _PASSING)
 
 
 def connect(account: Imap, environment: Mapping[str, str]) -> IMAPClient:
@@ -57,18 +63,21 @@ def _connected(account: Imap, who: str) -> IMAPClient:
         )
     context = _context(account, who) if account.security != "none" else None
     try:
-        client = IMAPClient(
-            account.host,
-            port,
-            ssl=account.security == "tls",
-            ssl_context=context,
-            timeout=SocketTimeout(account.timeout, account.timeout),
-        )
-        _quiet(client)
-        # Naive local times otherwise.
-        client.normalise_times = False
-        if account.security == "starttls":
-            client.starttls(context)
+        with ExitStack() as unless_connected:
+            client = IMAPClient(
+                account.host,
+                port,
+                ssl=account.security == "tls",
+                ssl_context=context,
+                timeout=SocketTimeout(account.timeout, account.timeout),
+            )
+            unless_connected.callback(drop, client)
+            _quiet(client)
+            # Naive local times otherwise.
+            client.normalise_times = False
+            if account.security == "starttls":
+                client.starttls(context)
+            unless_connected.pop_all()
     except ssl.SSLCertVerificationError as error:
         raise Misconfigured(
             f"{who}: the certificate of {account.host}:{port} is not trusted: {error.verify_message}; if a CA of "
@@ -93,7 +102,7 @@ def _log_in(client: IMAPClient, account: Imap, environment: Mapping[str, str], w
         _method(client, account, environment, who)()
     except LoginError as error:
         words = said(error)
-        if any(code.lower() in words.lower() for code in _PASSING):
+        if is_passing(error):
             raise Unavailable(f"{who}: {account.host} takes no login now: {words}; try again later") from error
         user = f"user {account.user!r} and " if account.user else ""
         raise LoginRefused(

@@ -11,7 +11,7 @@ from imapclient.exceptions import ProtocolError
 from tlsrpt_ingest.config import Imap
 from tlsrpt_ingest.errors import Misconfigured, Unavailable
 from tlsrpt_ingest.sources.imap_folder import Folders, list_folders
-from tlsrpt_ingest.sources.imap_login import BROKEN, connect, drop, said
+from tlsrpt_ingest.sources.imap_login import BROKEN, connect, drop, is_passing, said
 from tlsrpt_ingest.sources.source import Mailbox
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,8 @@ class Session:
         self.mailbox: Mailbox | None = None
         self.exists = 0
         self.uidnext = 0
+        self.read_only = not change
+        """Whether the mailbox was opened by EXAMINE, or the server has it so."""
         self.permanent_flags: frozenset[bytes] = frozenset()
         self._environment = environment
         self._change = change
@@ -56,13 +58,12 @@ class Session:
     def open(self, name: str) -> Mailbox:
         """Open a mailbox; its epoch. Raises Misconfigured if it cannot be opened, Unavailable if the server is away."""
         try:
-            answer: dict[bytes, Any] = self.client.select_folder(name, readonly=not self._change)
-        except imaplib.IMAP4.readonly:  # a kind of `abort`, and no reason to connect again
-            answer = self.client.select_folder(name, readonly=True)
-            log.warning("%s: folder %r is read-only; nothing is moved, marked or deleted in it", self.who, name)
+            answer = self._select(name)
         except LOST as error:
             raise self.unavailable(error) from error
         except imaplib.IMAP4.error as error:
+            if is_passing(error):
+                raise self.unavailable(error) from error
             raise Misconfigured(f"{self.who}: cannot open folder {name!r}: {said(error)}") from error
         if b"UIDVALIDITY" not in answer:
             raise Misconfigured(f"{self.who}: folder {name!r} has no UIDVALIDITY, so its messages cannot be told apart")
@@ -71,6 +72,16 @@ class Session:
         self.uidnext = int(answer.get(b"UIDNEXT", 0))
         self.permanent_flags = frozenset(flag.lower() for flag in answer.get(b"PERMANENTFLAGS", ()))
         return self.mailbox
+
+    def _select(self, name: str) -> dict[bytes, Any]:
+        self.read_only = not self._change
+        try:
+            answer: dict[bytes, Any] = self.client.select_folder(name, readonly=not self._change)
+        except imaplib.IMAP4.readonly:  # a kind of `abort`, and no reason to connect again
+            self.read_only = True
+            log.warning("%s: folder %r is read-only; nothing is moved, marked or deleted in it", self.who, name)
+            answer = self.client.select_folder(name, readonly=True)
+        return answer
 
     def again(self, error: BaseException) -> None:
         """Connect again after `error`, with the same mailbox open; raises Unavailable if that cannot be."""
