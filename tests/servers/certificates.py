@@ -1,4 +1,4 @@
-"""A certificate authority for tests, made by openssl: a certificate for 127.0.0.1, and one that nobody trusts."""
+"""A certificate authority for tests, made by openssl: certificates for 127.0.0.1 and clients, and another authority."""
 
 import subprocess
 from pathlib import Path
@@ -18,14 +18,27 @@ class Certificates:
         ca_key = folder / "ca.key"
         self._self_signed(self.ca, ca_key, "Test CA")
         self._self_signed(self.other_ca, folder / "other-ca.key", "Other CA")
-        request = folder / "server.csr"
+        self._folder = folder
+        self._ca_key = ca_key
+        self._signed(self.certificate, self.key, "localhost", "subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+
+    def client(self, name: str) -> Path:
+        """A file with a certificate for a client, and its key."""
+        both = self._folder / f"client-{name}.pem"
+        key = self._folder / f"client-{name}.key"
+        self._signed(both, key, name, "extendedKeyUsage=clientAuth\n")
+        both.write_text(both.read_text(encoding="ascii") + key.read_text(encoding="ascii"), encoding="ascii")
+        return both
+
+    def _signed(self, certificate: Path, key: Path, name: str, extensions: str) -> None:
+        request = certificate.with_suffix(".csr")
         new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-        self._run("req", *new_key, "-keyout", self.key, "-out", request, "-subj", "/CN=localhost")
-        names = folder / "names"
-        names.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n", encoding="ascii")
+        self._run("req", *new_key, "-keyout", key, "-out", request, "-subj", f"/CN={name}")
+        file = certificate.with_suffix(".ext")
+        file.write_text(extensions, encoding="ascii")
         self._run(
-            *("x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", ca_key, "-CAcreateserial", "-days", "2"),
-            *("-extfile", names, "-out", self.certificate),
+            *("x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", self._ca_key, "-CAcreateserial"),
+            *("-days", "2", "-extfile", file, "-out", certificate),
         )
 
     def _self_signed(self, certificate: Path, key: Path, name: str) -> None:

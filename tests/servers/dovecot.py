@@ -16,6 +16,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,7 @@ class Dovecot:
     """A running server."""
 
     def __init__(self, folder: Path, owner: pwd.struct_passwd, certificates: Certificates, extra: str = "") -> None:
+        """`extra` is appended to the configuration."""
         self.folder = folder
         self.host = "127.0.0.1"
         self.port = free_port()
@@ -150,6 +152,11 @@ class Dovecot:
             self.kill_sessions()
             stop(self._server, signal.SIGTERM)
             self._server = None
+
+    def restart(self) -> None:
+        """Stop it and start it again, on the same ports."""
+        self.stop()
+        self.start()
 
     def kill_sessions(self) -> None:
         """Kill the processes that serve logged-in clients, as an out-of-memory killer would."""
@@ -246,14 +253,23 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return Certificates(folder)
 
 
+@contextmanager
+def running(certificates: Certificates, extra: str = "") -> Iterator[Dovecot]:
+    """A Dovecot that lives as long as the block."""
+    with folder_for("nobody") as (folder, owner):
+        server = Dovecot(folder, owner, certificates, extra)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
 @pytest.fixture(scope="session")
 def dovecot(certificates: Certificates) -> Iterator[Dovecot]:
     """A Dovecot of this test session."""
-    with folder_for("nobody") as (folder, owner):
-        server = Dovecot(folder, owner, certificates)
-        server.start()
+    with running(certificates) as server:
         yield server
-        server.stop()
 
 
 @pytest.fixture

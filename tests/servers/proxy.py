@@ -8,11 +8,11 @@ from typing import Self
 
 
 class Proxy:
-    """Listens on 127.0.0.1 while its `with` lasts. The faults are about what the server says."""
+    """Listens while its `with` lasts. The faults are about what the server says."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
         self._to = ("127.0.0.1", port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server((host, 0))
         self.port: int = self._listener.getsockname()[1]
         self.cut_after: int | None = None
         """Octets after which a connection is cut; cleared by the first cut unless `always`."""
@@ -21,6 +21,10 @@ class Proxy:
         """Octets after which nothing more comes."""
         self.piece = 65536
         """Octets handed over at once."""
+        self.rewrite: tuple[bytes, bytes] | None = None
+        """What the server says, and what the client hears instead; lines are handed over whole then."""
+        self.heard = b""
+        """What the clients said."""
         self.connections = 0
         self._closed = threading.Event()
 
@@ -55,6 +59,7 @@ class Proxy:
     def _pass(self, client: socket.socket, server: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while octets := client.recv(65536):
+                self.heard += octets
                 server.sendall(octets)
         _close(client, server)
 
@@ -62,6 +67,10 @@ class Proxy:
         said = 0
         with contextlib.suppress(OSError):
             while octets := server.recv(65536):
+                if self.rewrite is not None:
+                    while not octets.endswith(b"\n") and (more := server.recv(65536)):
+                        octets += more
+                    octets = octets.replace(*self.rewrite)
                 cut, stall = self.cut_after, self.stall_after
                 if stall is not None and said + len(octets) > stall:
                     client.sendall(octets[: max(0, stall - said)])
