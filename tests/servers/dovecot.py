@@ -4,6 +4,7 @@ Every user name is accepted with PASSWORD, and has a Maildir of its own that tes
 """
 
 import base64
+import grp
 import hashlib
 import hmac
 import itertools
@@ -119,7 +120,7 @@ class Dovecot:
         if os.geteuid() != 0:
             users = (
                 f"default_internal_user = {owner.pw_name}\ndefault_login_user = {owner.pw_name}\n"
-                f"default_internal_group = {owner.pw_gid}\n"
+                f"default_internal_group = {grp.getgrgid(owner.pw_gid).gr_name}\n"
             )
         self._config = folder / "dovecot.conf"
         self._config.write_text(
