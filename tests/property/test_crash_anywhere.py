@@ -410,6 +410,21 @@ def test_once_at_each_step_in_turn(template: Path, action: str) -> None:
     assert step > 50, f"{step} steps"
 
 
+def test_what_was_done_with_a_rejected_message_is_not_what_its_report_wishes(template: Path) -> None:
+    """It is marked as rejected, read at last, and the process dies before the move."""
+    Poller.template = template
+    poller = Poller()
+    try:
+        poller.configure(("move:Archive", "keep", "keep", "seen", "keep"), delete=False, can=("MOVE", "UIDPLUS"))
+        poller.poll([("rotten", 0)], [], [])
+        poller.what_was_rotten_is_healed_and_what_was_broken_rots()
+        poller.poll([], [(0, "kill", True)], [])
+        poller.poll_undisturbed()
+        poller.check()
+    finally:
+        poller.teardown()
+
+
 def test_at_several_steps(template: Path) -> None:
     Poller.template = template
     run_state_machine_as_test(Poller, settings=settings(max_examples=60, stateful_step_count=10))

@@ -31,7 +31,7 @@ from tlsrpt_ingest.store.writer import Writer
 _AGAIN: Final = (
     "UPDATE delivery SET origin = {0}, digest = {0}, size = {0}, message_id = {0}, sender = {0}, subject = {0}, "
     "submitter = {0}, outcome = {0}, stage = {0}, code = {0}, reason = {0}, attempts = attempts + 1, last_at = {0}, "
-    "report_pk = {0}, octets = CASE WHEN {0} = 'rejected' THEN COALESCE({0}, octets) END "
+    "report_pk = {0}, settled = FALSE, octets = CASE WHEN {0} = 'rejected' THEN COALESCE({0}, octets) END "
     "WHERE item = {0} AND part = {0} AND outcome = 'rejected'"
 )
 _NO_LONGER: Final = "DELETE FROM delivery WHERE item = {0} AND part >= {0} AND outcome = 'rejected'"
