@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 DEMO := .demo
 DATABASE := sqlite:///$(DEMO)/tlsrpt.db
 
-.PHONY: help demo test lint format docs clean
+.PHONY: help demo test lint format docs bench clean
 
 help:
 	@echo "make demo    read a small bundled archive into SQLite and show what is in it"
@@ -18,6 +18,7 @@ help:
 	@echo "make lint    ruff, mypy, import floors"
 	@echo "make format  let ruff format and fix what it can"
 	@echo "make docs    write the generated pages of docs/reference/ again"
+	@echo "make bench   measure, side by side with parsedmarc, and write docs/performance.md"
 	@echo "make clean   remove what the others made"
 
 demo: $(VENV)/.program
@@ -49,6 +50,9 @@ format: $(VENV)/.tools
 
 docs: $(VENV)/.tools
 	$(BIN)/python docs/generate.py
+
+bench: $(VENV)/.tools
+	$(BIN)/python -m benchmarks.run
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist *.egg-info

@@ -9,7 +9,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Self
 
 from sqlalchemy import Engine
 
@@ -39,16 +38,6 @@ class Tally:
     interrupted: bool = False
     """Whether the run was told to stop before the source was read to its end."""
 
-    def __iadd__(self, other: Self) -> Self:
-        """Add the run over another source."""
-        self.items += other.items
-        self.outcomes += other.outcomes
-        self.deviations += other.deviations
-        self.rejected = (self.rejected + other.rejected)[: limits.REASONS]
-        self.seconds += other.seconds
-        self.interrupted |= other.interrupted
-        return self
-
     @property
     def deliveries(self) -> int:
         """All deliveries: the sum of the outcomes."""
@@ -58,25 +47,29 @@ class Tally:
 def ingest(
     source: Source,
     engine: Engine,
+    tally: Tally | None = None,
     *,
     stop: Callable[[], bool] = lambda: False,
     progress: Callable[[Source], None] = lambda _source: None,
 ) -> Tally:
     """Read `source` to its end into the database, batch by batch, and say what became of each item.
 
-    `stop` is asked between batches; `progress` is told after each. Raises Unavailable or Misconfigured with nothing of
-    the batch in hand settled; what was committed before stays right.
+    `tally` is added to, that of sources before this one or a new one. `stop` is asked between batches; `progress` is
+    told after each. Raises Unavailable or Misconfigured with nothing of the batch in hand settled; what was committed
+    before stays right, and is in `tally`.
     """
-    tally = Tally()
+    tally = Tally() if tally is None else tally
     began = time.monotonic()
-    for items in _batches(source.items()):
-        for done in _record(items, engine, tally):
-            source.settle(done)
-        progress(source)
-        if stop():
-            tally.interrupted = True
-            break
-    tally.seconds = time.monotonic() - began
+    try:
+        for items in _batches(source.items()):
+            for done in _record(items, engine, tally):
+                source.settle(done)
+            progress(source)
+            if stop():
+                tally.interrupted = True
+                break
+    finally:
+        tally.seconds += time.monotonic() - began
     return tally
 
 

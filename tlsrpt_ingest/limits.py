@@ -75,7 +75,7 @@ UID: Final = (1 << 32) - 1
 """The largest UID that there is (RFC 3501 section 2.3.1.1)."""
 
 BATCH_ITEMS: Final = 500
-"""Items of one transaction: a transaction of 500 costs a tenth of 500 transactions (docs/performance.md)."""
+"""Items of one transaction: one of 500 costs a tenth of 500 transactions."""
 
 BATCH_OCTETS: Final = 16 * MIB
 """Octets of the items of one batch, so that memory does not grow with the mailbox."""

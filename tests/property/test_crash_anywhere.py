@@ -328,7 +328,7 @@ class Poller(RuleBasedStateMachine):
         try:
             with closing(imap.imap_sources(self.account, {}, Messages(engine), folders, change=change)) as sources:
                 for source in sources:
-                    tally += ingest(source, engine)
+                    ingest(source, engine, tally)
         except (Killed, IngestError) as error:
             failure = error
         finally:

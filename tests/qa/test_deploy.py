@@ -1,13 +1,13 @@
 """What deploy/ offers is taken by the programs that it is for."""
 
-import os
 import re
 import shlex
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from tests.servers.process import program
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 UNITS = sorted(DEPLOY.glob("*.service")) + sorted(DEPLOY.glob("*.timer"))
@@ -15,15 +15,12 @@ EXPOSURE = 1.5
 """Of 10: systemd calls up to 2 safe."""
 
 
-def program(name: str) -> str:
-    """A program of Debian's; a skip where it is missing, a failure in CI."""
-    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-    if found is None:
-        message = f"{name} is not installed (tests/servers/install.sh)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return found
+def systemd_analyze() -> str:
+    return program("systemd-analyze", "/usr/bin/systemd-analyze", package="systemd")
+
+
+def postfix(name: str) -> str:
+    return program(name, f"/usr/sbin/{name}", package="postfix")
 
 
 def test_systemd_takes_the_units(tmp_path: Path) -> None:
@@ -32,7 +29,12 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
         text = unit.read_text(encoding="utf-8").replace("/usr/bin/tlsrpt-ingest", "/bin/true")
         (tmp_path / unit.name).write_text(text, encoding="utf-8")
     ran = subprocess.run(
-        [program("systemd-analyze"), "verify", "--man=no", *(tmp_path / unit.name for unit in UNITS)],
+        [
+            systemd_analyze(),
+            "verify",
+            "--man=no",
+            *(tmp_path / unit.name for unit in UNITS),
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -43,7 +45,13 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
 @pytest.mark.parametrize("unit", [unit for unit in UNITS if unit.suffix == ".service"], ids=lambda unit: unit.name)
 def test_the_services_are_hardened(unit: Path) -> None:
     ran = subprocess.run(
-        [program("systemd-analyze"), "security", "--offline=true", "--no-pager", unit],
+        [
+            systemd_analyze(),
+            "security",
+            "--offline=true",
+            "--no-pager",
+            unit,
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -77,7 +85,10 @@ def test_postfix_takes_the_pipe(tmp_path: Path) -> None:
     (tmp_path / "main.cf").write_text("compatibility_level = 3.6\n", encoding="utf-8")
     (tmp_path / "master.cf").write_text((DEPLOY / "postfix-master.cf").read_text(encoding="utf-8"), encoding="utf-8")
     ran = subprocess.run(
-        [program("postconf"), "-c", tmp_path, "-M", "tlsrpt/unix"], capture_output=True, text=True, check=True
+        [postfix("postconf"), "-c", tmp_path, "-M", "tlsrpt/unix"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert ran.stderr == ""
     words = shlex.split(ran.stdout)
@@ -95,7 +106,7 @@ def test_postfix_takes_the_transport(tmp_path: Path) -> None:
     table = tmp_path / "transport"
     table.write_text((DEPLOY / "postfix-transport").read_text(encoding="utf-8"), encoding="utf-8")
     (tmp_path / "main.cf").write_text("compatibility_level = 3.6\n", encoding="utf-8")
-    postmap = [program("postmap"), "-c", str(tmp_path)]
+    postmap = [postfix("postmap"), "-c", str(tmp_path)]
     subprocess.run([*postmap, f"hash:{table}"], check=True)
     ran = subprocess.run(
         [*postmap, "-q", "tls-reports@example.org", f"hash:{table}"], capture_output=True, text=True, check=True

@@ -42,7 +42,7 @@ def poll(config: Imap, engine: Engine, *, change: bool = True) -> Tally:
     tally = Tally()
     with closing(imap_sources(config, ENVIRONMENT, Messages(engine), change=change)) as sources:
         for source in sources:
-            tally += ingest(source, engine)
+            ingest(source, engine, tally)
     return tally
 
 
@@ -95,6 +95,14 @@ def test_a_poison_message_holds_nobody_up(mailbox: User, engine: Engine) -> None
     tally = poll(account(mailbox), engine)
     assert tally.outcomes == {Outcome.RECORDED: 30, Outcome.REJECTED: 1}
     assert ledger(engine)[0] == (1, "rejected", "unfetchable")
+
+
+@pytest.mark.parametrize("rotten", [range(8), range(0, 60, 2)], ids=["eight in a row", "every second"])
+def test_however_many_are_rotten_the_others_are_read(mailbox: User, engine: Engine, rotten: range) -> None:
+    for number in range(60):
+        mailbox.deliver(builders.mail(number=number), claimed=100_000 if number in rotten else None)
+    tally = poll(account(mailbox), engine)
+    assert tally.outcomes == {Outcome.RECORDED: 60 - len(rotten), Outcome.REJECTED: len(rotten)}
 
 
 def test_a_rejected_message_is_tried_a_set_number_of_times(mailbox: User, engine: Engine) -> None:
@@ -155,8 +163,10 @@ def test_a_glob_takes_the_folders_that_fit(mailbox: User, engine: Engine) -> Non
 
 
 def test_a_missing_folder_is_named(mailbox: User, engine: Engine) -> None:
+    mailbox.deliver(builders.mail())
     with pytest.raises(Misconfigured, match=r"no folder 'Reports'.*there is: INBOX"):
-        poll(account(mailbox, more='folders = ["Reports"]'), engine)
+        poll(account(mailbox, more='folders = ["Reports", "INBOX"]'), engine)
+    assert counted(engine) == 1, "the others are read all the same"
 
 
 # The network

@@ -13,6 +13,7 @@ from tlsrpt_ingest.cli.setting import Setting, database_option, json_option
 from tlsrpt_ingest.cli.stopping import Stopping
 from tlsrpt_ingest.config import Imap
 from tlsrpt_ingest.errors import Misconfigured
+from tlsrpt_ingest.ingest import Tally
 from tlsrpt_ingest.sources import Item, Source
 from tlsrpt_ingest.sources.files import open_path
 from tlsrpt_ingest.sources.imap import imap_sources
@@ -52,8 +53,9 @@ def backfill(
     these, or - for one message on standard input. It may also be an IMAP folder: imap://HOST/FOLDER, where HOST is the
     host or the name of an [[imap]] account, or with --folder such a name. Nothing in PATH is changed.
     """
+    tally = Tally()
     with database(setting, database_url, dry_run=dry_run) as engine, Stopping() as stop:
-        tally = run(_sources(setting, paths, folders, engine), engine, stop)
+        run(_sources(setting, paths, folders, engine), engine, stop, tally)
     report(tally, as_json=as_json)
     return exit_status(tally, stop, strict=strict)
 
@@ -65,21 +67,22 @@ def backfill(
 @click.pass_obj
 def reprocess(setting: Setting, database_url: str | None, *, strict: bool, as_json: bool) -> int:
     """Read again what was rejected, as after an upgrade."""
+    tally = Tally()
     with database(setting, database_url) as engine, Stopping() as stop:
-        tally = run(_rejected(setting, engine), engine, stop)
+        run(_rejected(setting, engine), engine, stop, tally)
     report(tally, as_json=as_json)
     return exit_status(tally, stop, strict=strict)
 
 
 def _sources(setting: Setting, paths: Iterable[str], folders: tuple[str, ...], engine: Engine) -> Generator[Source]:
     """The sources that PATH... names; those that are files are looked for before anything is read."""
-    files = {path: None if _account(setting, path, folders) else open_path(path) for path in paths}
-    for path, source in files.items():
-        if source is not None:
-            yield source
-        elif account := _account(setting, path, folders):
+    found = [(path, _account(setting, path, folders) or open_path(path)) for path in paths]
+    for path, place in found:
+        if isinstance(place, Imap):
             wanted = folders or (unquote(urlsplit(path).path.strip("/")) or "INBOX",)
-            yield from imap_sources(account, setting.environment, Messages(engine), wanted, change=False)
+            yield from imap_sources(place, setting.environment, Messages(engine), wanted, change=False)
+        else:
+            yield place
 
 
 def _account(setting: Setting, path: str, folders: tuple[str, ...]) -> Imap | None:

@@ -97,7 +97,7 @@ def _poll(
     for account in accounts:
         try:
             sources = imap_sources(account, setting.environment, Messages(engine), change=change)
-            tally += run(sources, engine, stop, alive)
+            run(sources, engine, stop, tally, alive)
         except (Unavailable, Misconfigured) as failure:
             failures.append(failure)
         if stop():

@@ -30,10 +30,13 @@ def run(
     sources: Generator[Source],
     engine: Engine,
     stop: Stopping,
+    tally: Tally,
     alive: Callable[[], None] = lambda: None,
-) -> Tally:
-    """Read the sources one after the other, until there is no more or `stop` says so; `alive` is called on the way."""
-    tally = Tally()
+) -> None:
+    """Read the sources one after the other, until there is no more or `stop` says so; `alive` is called on the way.
+
+    `tally` is added to: what was committed is in it, also where this raises.
+    """
     with closing(sources):
         for source in sources:
             with _progress(source) as tell:
@@ -42,11 +45,10 @@ def run(
                     tell(source)
                     alive()
 
-                tally += ingest(source, engine, stop=stop, progress=moved)
+                ingest(source, engine, tally, stop=stop, progress=moved)
             if tally.interrupted or stop():
                 tally.interrupted = True
                 break
-    return tally
 
 
 def _progress(source: Source) -> AbstractContextManager[Callable[[Source], None]]:

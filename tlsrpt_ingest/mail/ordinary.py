@@ -4,8 +4,6 @@
 `bytes.find` and two regular expressions, without a loop over lines. None is the answer to whatever is not plainly
 ordinary, and the complete way (`attachment`) decides; where this way has an answer, it is the complete way's
 (tests/property/test_ordinary_mail.py).
-
-MEASURED
 """
 
 import binascii

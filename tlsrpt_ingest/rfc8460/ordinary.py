@@ -4,8 +4,6 @@ Its models are those of `document` with everything refused that the complete way
 repair, validated by pydantic straight from the octets, and one count proves that no member stood twice. None is the
 answer to whatever is not plainly ordinary, and the complete way decides; where this way has an answer, it is the
 complete way's (tests/property/test_ordinary_document.py).
-
-MEASURED
 """
 
 import re

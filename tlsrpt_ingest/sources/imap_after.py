@@ -7,9 +7,9 @@ costs nothing, since reports are counted once. What cannot be done is said once,
 import hashlib
 import imaplib
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tlsrpt_ingest.config import After
 from tlsrpt_ingest.outcome import Outcome
@@ -70,7 +70,9 @@ class Disposer:
         """
         present = self._present(list(digests))
         yield from (uid for uid in digests if uid not in present)
-        due = self._persistently(lambda: self._old_enough(sorted(present)) if action == "delete" else sorted(present))
+        due = sorted(present)
+        if action == "delete":
+            due = self._session.persistently(lambda: self._old_enough(sorted(present)))
         same = [uid for uid in due if digests[uid] == _NOTHING or digests[uid] == self._digest(uid)]
         if len(same) < len(due):
             self._say(action, f"{len(due) - len(same)} messages are not those of the ledger any more, or not to be had")
@@ -84,14 +86,9 @@ class Disposer:
             return None
         except imaplib.IMAP4.error:
             return None
+        self._session.steady()
         body = answers.get(uid, {}).get(b"BODY[]")
         return None if body is None else hashlib.sha256(body).digest()
-
-    def _persistently(self, ask: Callable[[], Any]) -> Any:
-        try:
-            return ask()
-        except (*LOST, imaplib.IMAP4.error) as error:
-            raise self._session.unavailable(error) from error
 
     def _once_more(self, action: str, uids: Sequence[int]) -> Iterator[int]:
         if not uids:
@@ -177,7 +174,8 @@ class Disposer:
         if not uids:
             return frozenset()
         numbers = ",".join(str(uid) for uid in uids)
-        return frozenset(self._persistently(lambda: self._session.client.search(["UID", numbers]))) & frozenset(uids)
+        found = self._session.persistently(lambda: self._session.client.search(["UID", numbers]))
+        return frozenset(found) & frozenset(uids)
 
     def _say(self, action: str, words: str) -> None:
         mailbox = self._session.mailbox.name if self._session.mailbox else ""

@@ -2,7 +2,7 @@
 
 import fnmatch
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -24,16 +24,19 @@ class Folders(NamedTuple):
     prefix: str
     """What the names of the personal namespace begin with (RFC 2342): "INBOX." at Cyrus and Courier."""
 
-    def matching(self, wanted: Iterable[str], who: str) -> list[str]:
-        """The server's names for the config's, each once; raises Misconfigured for one that it does not have."""
+    def matching(self, wanted: Iterable[str], who: str) -> Iterator[str]:
+        """The server's names for the config's, each once; at the end raises Misconfigured for one that it has not."""
         found: dict[str, None] = {}
+        missing: list[str] = []
         for pattern in wanted:
             matches = [name for name in self.names if self._is(pattern, name)]
             if not matches and not _is_glob(pattern):
-                shown = ", ".join(self._written(name) for name in self.names[:_SHOWN])
-                raise Misconfigured(f"{who}: there is no folder {pattern!r} (folders of [[imap]]); there is: {shown}")
+                missing.append(pattern)
             found.update(dict.fromkeys(matches))
-        return list(found)
+        yield from found
+        if missing:
+            shown = ", ".join(self._written(name) for name in self.names[:_SHOWN])
+            raise Misconfigured(f"{who}: there is no folder {missing[0]!r} (folders of [[imap]]); there is: {shown}")
 
     def at_server(self, name: str) -> str:
         """The server's name for a folder that the config names, and that need not be there yet."""

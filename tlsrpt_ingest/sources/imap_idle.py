@@ -43,7 +43,11 @@ class Idler(threading.Thread):
         pause = PAUSE
         while not self._closed.is_set():
             try:
-                self._session.open(self._folder)
+                # The config's name may be a glob, and has "/" where the server may have something else.
+                name = next(self._session.folders().matching([self._folder], self._session.who), None)
+                if name is None:
+                    return
+                self._session.open(name)
                 if not self._session.client.has_capability("IDLE"):
                     log.info("%s: the server has no IDLE; it is polled", self._session.who)
                     return

@@ -27,7 +27,7 @@ FETCH_OCTETS: Final = 8 * limits.MIB
 """Octets of one FETCH, so that two batches (one is fetched ahead) have a bound."""
 
 ROTTEN_IN_A_ROW: Final = 5
-"""Messages that cannot be fetched one after the other before it is the server that is to blame."""
+"""Messages that cannot be fetched one after the other before the newest one is asked for, to see who is to blame."""
 
 _QUARTERS: Final = 4
 
@@ -44,11 +44,13 @@ class Reader:
         self._known = known
         self._largest = session.account.max_message_mib * limits.MIB
         self._rotten = 0
+        self._newest = 0
         self.octets_total = 0
 
     def batches(self) -> Iterator[list[Item]]:
         """The messages to read, in the order of their UIDs, by batches that one FETCH brought."""
         for uids in self._windows():
+            self._newest = uids[-1]
             sizes = self._sizes(uids)
             self.octets_total += sum(sizes.values())
             batch: list[int] = []
@@ -81,7 +83,7 @@ class Reader:
 
     def _window(self, low: int, high: int, *, everything: bool = False) -> Iterator[list[int]]:
         asked = "ALL" if everything else ["UID", f"{low}:{high}"]
-        found = self._persistently(lambda: self._session.client.search(asked))
+        found = self._session.persistently(lambda: self._session.client.search(asked))
         # A range with nothing in it may be answered with the last message (RFC 3501 section 6.4.8).
         uids = sorted(uid for uid in found if low <= uid <= high)
         if uids:
@@ -135,13 +137,14 @@ class Reader:
             failure = error
         else:
             self._rotten = 0
+            self._session.steady()
             yield uids, answers
             return
         if not last_try:  # networks fail too
             yield from self._ask(uids, what, last_try=True)
         elif len(uids) == 1:
             self._rotten += 1
-            if self._rotten >= ROTTEN_IN_A_ROW:
+            if self._rotten >= ROTTEN_IN_A_ROW and not self._newest_can_be_had():
                 raise self._session.unavailable(failure) from failure
             yield uids, failure
         else:
@@ -150,18 +153,18 @@ class Reader:
                 piece = uids[start : start + quarter]
                 yield from self._ask(piece, what, last_try=len(piece) > 1)
 
-    def _persistently(self, ask: Callable[[], Any]) -> Any:
-        """The answer; once more on a new connection where the first was lost."""
+    def _newest_can_be_had(self) -> bool:
+        """Whether the server hands out the newest message: then the others are rotten, and not the server away."""
         try:
-            return ask()
+            self._session.client.fetch([self._newest], ["BODY.PEEK[]"])
         except LOST as error:
             self._session.again(error)
-        except imaplib.IMAP4.error as error:
-            raise self._session.unavailable(error) from error
-        try:
-            return ask()
-        except (*LOST, imaplib.IMAP4.error) as error:
-            raise self._session.unavailable(error) from error
+            return False
+        except imaplib.IMAP4.error:
+            return False
+        self._rotten = 0
+        self._session.steady()
+        return True
 
     def _failed(self, uid: int, code: str, reason: str) -> Item:
         failure = Unreadable("fetch", code, reason)

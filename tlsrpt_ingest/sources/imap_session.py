@@ -2,7 +2,7 @@
 
 import imaplib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from imapclient import IMAPClient
@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 LOST: Final = (*BROKEN, ProtocolError)
 """What means that this connection is lost: after it the client is in a state of its own."""
 
-RECONNECTS: Final = 200
-"""Connections that one run may lose. A rotten message costs about eight (it is looked for by quartering)."""
+LOSSES: Final = 50
+"""Connections that may be lost with nothing read between them. Finding a rotten message by quartering costs eight."""
 
 
 class Session:
@@ -88,11 +88,28 @@ class Session:
         self._lost += 1
         before = self.mailbox
         self.close()
-        if self._lost > RECONNECTS:
+        if self._lost > LOSSES:
             raise self.unavailable(error) from error
         log.info("%s: connection lost (%s); connecting again", self.who, said(error))
         if before is not None and self.open(before.name) != before:
             raise Unavailable(f"{self.who}: folder {before.name!r} was rebuilt while it was read; try again")
+
+    def steady(self) -> None:
+        """The connection has brought something: what was lost before does not count any more."""
+        self._lost = 0
+
+    def persistently(self, ask: Callable[[], Any]) -> Any:
+        """The answer to what may be asked twice; once more on a new connection where the first was lost."""
+        try:
+            return ask()
+        except LOST as error:
+            self.again(error)
+        except imaplib.IMAP4.error as error:
+            raise self.unavailable(error) from error
+        try:
+            return ask()
+        except (*LOST, imaplib.IMAP4.error) as error:
+            raise self.unavailable(error) from error
 
     def close(self) -> None:
         """Close the connection; the next use makes a new one."""
