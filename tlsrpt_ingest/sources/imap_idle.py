@@ -23,6 +23,9 @@ RENEW: Final = 24 * 60
 STEP: Final = 30
 """Seconds of one wait, after which a dead connection and the end of the program are noticed."""
 
+NOTICE: Final = 2
+"""Seconds in which a thread notices that its connection was hung up."""
+
 PAUSE: Final = 5
 LONGEST_PAUSE: Final = 300
 """Seconds before the second try to connect, doubling up to the longest."""
@@ -70,9 +73,10 @@ class Idler(threading.Thread):
             pause = min(2 * pause, LONGEST_PAUSE)
 
     def close(self) -> None:
-        """End the thread; it is not waited for."""
+        """End the thread, which is waited for no longer than it takes to notice; connecting takes longer than that."""
         self._closed.set()
-        self._session.close()
+        self._session.interrupt()
+        self.join(NOTICE)
 
     def _idle(self, client: IMAPClient) -> None:
         while not self._closed.is_set():

@@ -3,9 +3,10 @@
 import imaplib
 import ipaddress
 import logging
+import socket
 import ssl
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any, Final
 
 from imapclient import IMAPClient, SocketTimeout
@@ -172,6 +173,16 @@ def _is_loopback(host: str) -> bool:
 
 def _reason(error: BaseException) -> str:
     return getattr(error, "strerror", None) or said(error)
+
+
+def hang_up(client: IMAPClient) -> None:
+    """End whatever another thread waits for on this connection; to close it stays that thread's business.
+
+    Closing it under the other's hands would make its read fail in ways of its own, a ValueError among them.
+    """
+    with suppress(OSError):
+        # The socket below TLS: what ssl keeps of the session is in use by the other thread.
+        socket.socket.shutdown(client.socket(), socket.SHUT_RDWR)
 
 
 def drop(client: IMAPClient) -> None:

@@ -11,7 +11,7 @@ from imapclient.exceptions import ProtocolError
 from tlsrpt_ingest.config import Imap
 from tlsrpt_ingest.errors import Misconfigured, Unavailable
 from tlsrpt_ingest.sources.imap_folder import Folders, list_folders
-from tlsrpt_ingest.sources.imap_login import BROKEN, connect, drop, is_passing, said
+from tlsrpt_ingest.sources.imap_login import BROKEN, connect, drop, hang_up, is_passing, said
 from tlsrpt_ingest.sources.source import Mailbox
 
 log = logging.getLogger(__name__)
@@ -116,6 +116,11 @@ class Session:
         client, self._client = self._client, None
         if client is not None:
             drop(client)
+
+    def interrupt(self) -> None:
+        """End what another thread waits for on this connection, with one of LOST there."""
+        if (client := self._client) is not None:
+            hang_up(client)
 
     def log_out(self) -> None:
         """Part from the server as it should be."""
