@@ -74,5 +74,5 @@ $(VENV)/.program: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.tools: pyproject.toml | $(BIN)/python
-	$(PIP) install --editable '.[postgresql,mariadb,oauth]' --group test --group lint
+	$(PIP) install --editable '.[postgresql,mariadb,oauth,cluster,receive,parquet,apprise]' --group test --group lint
 	@touch $@ $(VENV)/.program

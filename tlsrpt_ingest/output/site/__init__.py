@@ -1,0 +1,1 @@
+"""The static HTML pages: all domains, one domain, one report."""

@@ -1,0 +1,1 @@
+"""Is TLS reporting and MTA-STS set up right: DNS records, policy file, MX, drift."""

@@ -1,0 +1,1 @@
+"""Reports by HTTPS POST (RFC 8460 section 5.4): the endpoint that `serve` runs."""
