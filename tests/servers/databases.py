@@ -7,7 +7,8 @@ are skipped aloud; in CI they fail instead.
 import itertools
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,9 @@ QUOTED = "p%40ss%2Fw%3Ard"
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="session")
-def postgresql_server() -> Iterator[str]:
-    """A PostgreSQL of this test session; the URL of the server, without a database."""
+@contextmanager
+def postgresql_running(settings: Mapping[str, object]) -> Iterator[str]:
+    """A PostgreSQL with these settings that lives as long as the block; its URL, without a database."""
     initdb = program("initdb", "/usr/lib/postgresql/*/bin/initdb", package="postgresql")
     with folder_for("postgres") as (folder, user):
         secret = folder / "password"
@@ -39,21 +40,22 @@ def postgresql_server() -> Iterator[str]:
             ],
         )
         port = free_port()
-        settings = {
-            "listen_addresses": "127.0.0.1",
-            "port": port,
-            "unix_socket_directories": folder,
-            # Nothing here is about power cuts; on a slow disk this makes the difference between seconds and minutes.
-            "fsync": "off",
-            "full_page_writes": "off",
-        }
-        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        place = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": folder}
+        options = [word for name, value in {**place, **settings}.items() for word in ("-c", f"{name}={value}")]
         server = start(user, [str(Path(initdb).resolve().with_name("postgres")), "-D", str(data), *options], folder)
         try:
             wait(server, folder, lambda: psycopg.connect(_dsn(port)).close(), psycopg.OperationalError)
             yield f"postgresql://ingest:{QUOTED}@127.0.0.1:{port}"
         finally:
             stop(server, signal.SIGQUIT)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """A PostgreSQL of this test session; the URL of the server, without a database."""
+    # Nothing here is about power cuts; on a slow disk this makes the difference between seconds and minutes.
+    with postgresql_running({"fsync": "off", "full_page_writes": "off"}) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
