@@ -16,6 +16,7 @@ need mariadbd mariadb-server
 need doveadm dovecot-imapd
 need systemd-analyze systemd
 need postmap postfix
+need nsd nsd
 
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
