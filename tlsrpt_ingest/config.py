@@ -1,6 +1,7 @@
 """config.toml as frozen pydantic models; pure: reads no file and no environment."""
 
 import difflib
+import ipaddress
 import re
 import tomllib
 from collections.abc import Iterable
@@ -23,6 +24,14 @@ def _one_line(text: str) -> str:
 
 
 Name = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_one_line)]
+
+
+def _network(text: str) -> str:
+    ipaddress.ip_network(text)  # its ValueError says what is wrong
+    return text
+
+
+Network = Annotated[str, AfterValidator(_network)]
 
 
 class Secret(_Section):
@@ -149,6 +158,33 @@ class Imap(_Section):
         return self
 
 
+class Receive(_Section):
+    """`[receive]`: reports by HTTPS POST (RFC 8460 section 5.4), as `serve` takes them."""
+
+    url: Annotated[str, Field(pattern=r"^https://[!-~]{1,500}$")] | None = None
+    """The https: address in the rua of our `_smtp._tls` records, at which this endpoint is reached."""
+    host: Name = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8460
+    certificate: Name | None = None
+    """PEM file of the certificate and its chain; without it plain HTTP, for a web server in front."""
+    key: Name | None = None
+    """PEM file of its key, unless `certificate` has it."""
+    trusted_proxies: Annotated[tuple[Network, ...], Field(strict=False)] = ("127.0.0.1", "::1")
+    """Addresses or networks of web servers in front, whose X-Forwarded-For is believed."""
+    max_body_mib: Annotated[int, Field(ge=1, le=20)] = 10
+    """Larger bodies are refused (413) without being read. RFC 8460 section 5.3 calls ten megabytes common."""
+    requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 600
+    """Of one client address (IPv6: one /64), each MiB of a body counting as one more; beyond it 429."""
+    requests_in_hand: Annotated[int, Field(ge=1, le=400)] = 256
+    """Requests that are read or recorded at one time, a quarter of them by one client; beyond it 503."""
+
+    @model_validator(mode="after")
+    def _key_of_a_certificate(self) -> Self:
+        if self.key is not None and self.certificate is None:
+            raise ValueError("key needs certificate")
+        return self
+
+
 class Database(_Section):
     """`[database]`: where the rows go."""
 
@@ -161,6 +197,7 @@ class Config(_Section):
 
     database: Database = Database()
     imap: Annotated[tuple[Imap, ...], Field(strict=False)] = ()
+    receive: Receive = Receive()
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
