@@ -4,13 +4,14 @@
 PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= auto
+FUZZ_SECONDS ?= 3600
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 DEMO := .demo
 DATABASE := sqlite:///$(DEMO)/tlsrpt.db
 
-.PHONY: help demo test lint format docs bench clean
+.PHONY: help demo test lint format docs bench fuzz clean
 
 help:
 	@echo "make demo    read a small bundled archive into SQLite and show what is in it"
@@ -19,6 +20,7 @@ help:
 	@echo "make format  let ruff format and fix what it can"
 	@echo "make docs    write the generated pages of docs/reference/ again"
 	@echo "make bench   measure, side by side with parsedmarc, and write docs/performance.md"
+	@echo "make fuzz    look for octets that break the parser, for FUZZ_SECONDS (an hour) a target"
 	@echo "make clean   remove what the others made"
 
 demo: $(VENV)/.program
@@ -54,8 +56,16 @@ docs: $(VENV)/.tools
 bench: $(VENV)/.tools
 	$(BIN)/python -m benchmarks.run
 
+fuzz: $(VENV)/.tools
+	$(PIP) install --group fuzz
+	@mkdir -p .fuzz
+	@for target in document message; do \
+		$(BIN)/python -m tests.fuzz.long $$target --seconds $(FUZZ_SECONDS) >.fuzz/$$target.log 2>&1 & \
+	done; wait; tail -n 7 .fuzz/document.log .fuzz/message.log; \
+	! ls .fuzz/*-crash-* .fuzz/*-timeout-* .fuzz/*-oom-* 2>/dev/null
+
 clean:
-	rm -rf $(VENV) $(DEMO) build dist *.egg-info
+	rm -rf $(VENV) $(DEMO) .fuzz build dist *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # The stamps make a second run quick: an environment is filled again only when pyproject.toml says something else.
