@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tlsrpt_ingest.errors import Misconfigured
+from tlsrpt_ingest.outcome import Outcome
 
 
 class _Section(BaseModel):
@@ -102,6 +103,8 @@ class After(_Section):
     recorded: Action = "keep"
     duplicate: Action = "keep"
     conflicting: Action = "keep"
+    unauthenticated: Keeping = "keep"
+    foreign: Keeping = "keep"
     rejected: Keeping = "keep"
     not_a_report: Keeping = "keep"
     delete_after_days: Annotated[int, Field(ge=0, le=36_500)] = 0
@@ -110,7 +113,7 @@ class After(_Section):
     @property
     def discards(self) -> bool:
         """Whether messages are moved or deleted."""
-        wishes = (self.recorded, self.duplicate, self.conflicting, self.rejected, self.not_a_report)
+        wishes = (getattr(self, outcome.value) for outcome in Outcome)
         return any(wish.startswith(("move:", "delete")) for wish in wishes)
 
 

@@ -188,13 +188,13 @@ def test_the_ledger() -> None:
     recorded = replace(recorded, organization_name="Google Inc.", report_id="2024-01-01_example.org")
     other = replace(ROW, outcome=Outcome.NOT_A_REPORT, stage=None, code=None, reason=None)
     assert listed(ROW, recorded, other).splitlines() == [
-        "2024-01-03 06:01  rejected      file:///srv/mail/2024.mbox#1234",
+        "2024-01-03 06:01  rejected        file:///srv/mail/2024.mbox#1234",
         "                  the gzip stream ends before the document does [inflate:",
         "                  truncated-gzip; tried 3 times]",
         "                  From tlsrpt@example.net: Report Domain: example.org",
-        "2024-01-03 06:01  recorded      file:///srv/mail/2024.mbox#1234 part 2",
+        "2024-01-03 06:01  recorded        file:///srv/mail/2024.mbox#1234 part 2",
         "                  Google Inc.  2024-01-01_example.org",
-        "2024-01-03 06:01  not a report  file:///srv/mail/2024.mbox#1234",
+        "2024-01-03 06:01  not a report    file:///srv/mail/2024.mbox#1234",
         "                  From tlsrpt@example.net: Report Domain: example.org",
     ]
     assert listed() == "The ledger has no such delivery.\n"

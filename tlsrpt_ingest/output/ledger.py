@@ -11,7 +11,13 @@ from tlsrpt_ingest.output.terminal import say, strange, verbatim
 from tlsrpt_ingest.output.text import clean
 from tlsrpt_ingest.store.ask import LedgerRow
 
-_STYLES: Final = {Outcome.REJECTED: "red", Outcome.CONFLICTING: "yellow", Outcome.RECORDED: "green"}
+_STYLES: Final = {
+    Outcome.REJECTED: "red",
+    Outcome.UNAUTHENTICATED: "yellow",
+    Outcome.FOREIGN: "yellow",
+    Outcome.CONFLICTING: "yellow",
+    Outcome.RECORDED: "green",
+}
 _REASON: Final = 500
 """Characters of a reason; sentences of ours, with a stranger's words in them."""
 
@@ -53,7 +59,7 @@ def as_json(row: LedgerRow) -> dict[str, Any]:
 
 def _row(console: Console, row: LedgerRow) -> None:
     part = f" part {row.part + 1}" if row.part else ""
-    outcome = Text(f"{str(row.outcome).replace('_', ' '):<14}", style=_STYLES.get(row.outcome, ""))
+    outcome = Text(f"{str(row.outcome).replace('_', ' '):<16}", style=_STYLES.get(row.outcome, ""))
     verbatim(console, Text.assemble(f"{row.last_at:%Y-%m-%d %H:%M}  ", outcome, clean(row.origin), part))
     if row.reason:
         tries = f"; tried {row.attempts} times" if row.attempts > 1 else ""

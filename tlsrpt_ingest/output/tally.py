@@ -39,6 +39,14 @@ def one_line(tally: Tallied) -> str:
     return f"{tally.items:,} {noun}: {', '.join(parts)}; {tally.seconds:.1f} s"
 
 
-_ORDER = (Outcome.RECORDED, Outcome.DUPLICATE, Outcome.CONFLICTING, Outcome.REJECTED, Outcome.NOT_A_REPORT)
+_ORDER = (
+    Outcome.RECORDED,
+    Outcome.DUPLICATE,
+    Outcome.CONFLICTING,
+    Outcome.UNAUTHENTICATED,
+    Outcome.FOREIGN,
+    Outcome.REJECTED,
+    Outcome.NOT_A_REPORT,
+)
 _ALWAYS = frozenset({Outcome.RECORDED, Outcome.REJECTED})
 _WORDS = {outcome: str(outcome).replace("_", " ") for outcome in Outcome}
