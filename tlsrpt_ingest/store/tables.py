@@ -226,3 +226,32 @@ delivery: Final = Table(
     Index(None, "mailbox_pk", "uid"),
 )
 """The ledger: what became of each document that reached us, or of each item that holds none."""
+
+run: Final = Table(
+    "run",
+    metadata,
+    Column("command", WORD, primary_key=True),
+    Column("host", String(255), primary_key=True),
+    Column("began_at", TIME, nullable=False),
+    Column("ended_at", TIME, nullable=False),
+    Column("exit_status", Integer, nullable=False),
+    Column("done_at", TIME),
+    Column("items", BigInteger, nullable=False),
+    Column("outcomes", JsonText, nullable=False),
+    Column("words", TEXT),
+)
+"""The last run of a command on a host: how it ended, and when the last one ended that did its work (`done_at`)."""
+
+alert: Final = Table(
+    "alert",
+    metadata,
+    Column("identity", IDENTITY, primary_key=True),
+    Column("kind", WORD, nullable=False),
+    Column("subject", JsonText, nullable=False),
+    Column("began_at", TIME, nullable=False),
+    Column("over_at", TIME),
+    Column("untold", WORD, nullable=False),
+    Column("untold_over", WORD, nullable=False),
+    Column("claimed_until", TIME),
+)
+"""What `alerts` knows: what began, what is over, and which outlets have not been told of the one and the other."""
