@@ -86,7 +86,7 @@ def judge(item: Item, key: bytes | None = None) -> tuple[Delivery, ...]:
     )
     if item.failure:
         return (replace(delivery, failure=item.failure),)
-    mail = open_mail(item.octets, item.name)
+    mail = open_mail(item.octets, item.name, item.media_type)
     delivery = replace(
         delivery, message_id=mail.message_id, sender=mail.sender, subject=mail.subject, submitter=mail.submitter
     )

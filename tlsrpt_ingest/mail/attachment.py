@@ -1,6 +1,7 @@
 """Find every report document in a message, wherever it sits and whatever it is labelled (RFC 8460 section 5)."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -49,10 +50,28 @@ def open_mail(octets: bytes, name: str | None = None) -> Mail:
     try:
         return _open_bare(octets, name) if sniff(octets) else _open_message(octets, name)
     except Exception as error:  # noqa: BLE001 - one message never stops the run: what nobody foresaw is its own reason
-        said = ascii(f"{type(error).__name__}: {error}"[:200])
-        return Mail(
-            (Unreadable("mail", "unforeseen", f"a fault of tlsrpt-ingest, please report it: {said}"),), claims=False
-        )
+        return _unforeseen(error)
+
+
+def open_posted(octets: bytes, media_type: str) -> Mail:
+    """Open the body of a POST (RFC 8460 section 5.4), which is a document and called a report; never raises."""
+    try:
+        called_gzip = "gzip" in media_type
+        codes = _label_codes(media_type, None, sniff(octets), called_gzip=called_gzip) if media_type else []
+        documents = tuple(_documents(octets, Hints(), codes, called_gzip=called_gzip))
+    except Exception as error:  # noqa: BLE001 - as above
+        return _unforeseen(error)
+    if not documents:
+        what = "neither JSON nor gzip nor zip" if octets.strip() else "nothing at all"
+        documents = (Unreadable("mail", "unknown-format", f"the body holds {what}"),)
+    return Mail(documents, claims=True)
+
+
+def _unforeseen(error: Exception) -> Mail:
+    said = ascii(f"{type(error).__name__}: {error}"[:200])
+    return Mail(
+        (Unreadable("mail", "unforeseen", f"a fault of tlsrpt-ingest, please report it: {said}"),), claims=False
+    )
 
 
 _TLSRPT: Final = "application/tlsrpt"
@@ -193,7 +212,8 @@ class _Search:
         if opened is None:
             return
         octets, codes = opened
-        codes += around.codes + _label_codes(one, sniff(octets), called_gzip=called_gzip)
+        codes += around.codes + ["content-type-misspelled"] * one.misspelled
+        codes += _label_codes(one.media_type, name, sniff(octets), called_gzip=called_gzip)
         met = False
         for inflated in inflate(octets, self.allowance, called_gzip=called_gzip):
             met = True
@@ -229,21 +249,23 @@ def is_report_name(name: str | None) -> bool:
 
 
 def _open_bare(octets: bytes, name: str | None) -> Mail:
-    """A file, or an HTTPS body: whoever hands it to us means it to be a report."""
-    hints = Hints(filename=clean(name) if name else None)
-    documents: list[Document | Unreadable] = []
-    for one in inflate(octets, Allowance()):
-        if isinstance(one, Unreadable):
-            documents.append(one)
-        else:
-            member = clean(one.name) if one.name and not is_report_name(name) else None
-            documents.append(_Found(one, replace(hints, filename=member or hints.filename), []).document())
+    """A file."""
+    documents = tuple(_documents(octets, Hints(filename=clean(name) if name else None), []))
     claims = is_report_name(name)
     if claims and not documents:
-        documents.append(
-            Unreadable("mail", "unknown-format", "there is no JSON text in it, though the file name says so")
-        )
-    return Mail(tuple(documents), claims)
+        documents = (Unreadable("mail", "unknown-format", "there is no JSON text in it, though the file name says so"),)
+    return Mail(documents, claims)
+
+
+def _documents(
+    octets: bytes, hints: Hints, codes: list[str], *, called_gzip: bool = False
+) -> Iterator[Document | Unreadable]:
+    for one in inflate(octets, Allowance(), called_gzip=called_gzip):
+        if isinstance(one, Unreadable):
+            yield one
+        else:
+            member = clean(one.name) if one.name and not is_report_name(hints.filename) else None
+            yield _Found(one, replace(hints, filename=member or hints.filename), list(codes)).document()
 
 
 def _open_message(octets: bytes, name: str | None) -> Mail:
@@ -274,11 +296,10 @@ def _decoded(one: Entity) -> tuple[bytes, list[str]] | None:
     return None
 
 
-def _label_codes(one: Entity, kind: str | None, *, called_gzip: bool) -> list[str]:
-    called_json = not called_gzip and (one.media_type.endswith("json") or (one.filename or "").endswith(".json"))
+def _label_codes(media_type: str, name: str | None, kind: str | None, *, called_gzip: bool) -> list[str]:
+    called_json = not called_gzip and (media_type.endswith("json") or (name or "").endswith(".json"))
     codes = {
-        "content-type-misspelled": one.misspelled,
-        "media-type-label": one.media_type not in _REGISTERED,
+        "media-type-label": media_type not in _REGISTERED,
         "json-labelled-gzip": kind == "json" and called_gzip,
         "gzip-labelled-json": kind == "gzip" and called_json,
     }

@@ -22,11 +22,14 @@ class Item:
 
     origin: str
     """Where it lies, as a URI: `file:///srv/2024.mbox#1234` (octet offset), `file:///srv/a.zip#b.json`,
-    `imap://account/INBOX;UIDVALIDITY=7/;UID=42` (RFC 5092), `stdin:`. Percent-encoded: printable ASCII only."""
+    `imap://account/INBOX;UIDVALIDITY=7/;UID=42` (RFC 5092), `post://192.0.2.1/path` (by whom, and where to), `stdin:`.
+    Percent-encoded: printable ASCII only."""
     octets: bytes
     """The message or document as it lies there; empty when `failure` is set."""
     name: str | None = None
     """The file name, where it has one: a hint (RFC 8460 section 5.1), still a stranger's text."""
+    media_type: str | None = None
+    """What whoever posted it calls it ("" where that is forgotten): meant as a report, so never other mail."""
     position: int = 0
     """Its place in the source, growing in the order of reading: octet offset, UID, running number."""
     repeatable: bool = True
