@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
+from tlsrpt_ingest.check import Check, Finding
 from tlsrpt_ingest.cli.setting import Setting, database_option, json_option
 from tlsrpt_ingest.config import Imap
 from tlsrpt_ingest.errors import IngestError
 from tlsrpt_ingest.output import checks as checks_output
-from tlsrpt_ingest.output.checks import Check, Finding
 from tlsrpt_ingest.output.json_text import json_text
 from tlsrpt_ingest.output.terminal import open_console
 from tlsrpt_ingest.sources.imap import look_into
