@@ -85,3 +85,15 @@ BATCH_ROWS: Final = 20_000
 
 REASONS: Final = 5
 """Rejected items that a run names on stderr; the ledger names them all."""
+
+HOSTS: Final = 1_000
+"""Last runs that are looked at: a container has another host name each time."""
+
+ALERTS: Final = 10_000
+"""Alerts of one kind that are watched, the gravest first: 12 result types at 20 domains, seen by 40 senders."""
+
+ALERTS_LISTED: Final = 20
+"""Alerts that one message tells in full; it says how many more there are, and how to see them."""
+
+SERIES: Final = 100
+"""Domains that have time series of their own in the metrics, those with most sessions; the rest is one more, "other"."""

@@ -19,7 +19,7 @@ REPORT_TABLES = ("report", "policy", "failure_detail", "deviation", "document")
 
 
 def rows(database: str, *leave: str) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every table but `run`, which tells of the last one, without pks, times and the columns to `leave`."""
+    """Every row of every table but `run` (it tells of the last one), without pks, times and the columns to `leave`."""
     engine = open_engine(database)
     try:
         found = contents(engine, *WHEN, *leave)
