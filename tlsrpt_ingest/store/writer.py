@@ -99,8 +99,10 @@ def _mark(dialect: str) -> str:
 @cache
 def _insert_statement(name: str, dialect: str, *, new: bool) -> str:
     """An INSERT for the driver: SQLAlchemy's own executemany costs half as much again."""
-    columns = tables.metadata.tables[name].c.keys()
+    table = tables.metadata.tables[name]
+    columns = table.c.keys()
+    key = table.primary_key.columns.keys()[0]
     marks = ", ".join([_mark(dialect)] * len(columns))
-    leave = "ON DUPLICATE KEY UPDATE pk = pk" if dialect == "mariadb" else "ON CONFLICT DO NOTHING"
+    leave = f"ON DUPLICATE KEY UPDATE {key} = {key}" if dialect == "mariadb" else "ON CONFLICT DO NOTHING"
     # Names of our own tables and columns, and no value.
     return f"INSERT INTO {name} ({', '.join(columns)}) VALUES ({marks})" + (f" {leave}" if new else "")  # noqa: S608
