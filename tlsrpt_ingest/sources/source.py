@@ -28,8 +28,6 @@ class Item:
     """The message or document as it lies there; empty when `failure` is set."""
     name: str | None = None
     """The file name, where it has one: a hint (RFC 8460 section 5.1), still a stranger's text."""
-    media_type: str | None = None
-    """What whoever posted it calls it ("" where that is forgotten): meant as a report, so never other mail."""
     position: int = 0
     """Its place in the source, growing in the order of reading: octet offset, UID, running number."""
     repeatable: bool = True
@@ -38,6 +36,8 @@ class Item:
     """Why the source could not hand out the octets of this one item."""
     mailbox: Mailbox | None = None
     """For IMAP: with `position` as UID, what the next poll looks up in the ledger."""
+    media_type: str | None = None
+    """What whoever posted it calls it ("" where that is forgotten): meant as a report, so never other mail."""
 
 
 class Source(Protocol):
