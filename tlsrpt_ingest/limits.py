@@ -74,6 +74,44 @@ LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
 UID: Final = (1 << 32) - 1
 """The largest UID that there is (RFC 3501 section 2.3.1.1)."""
 
+CONNECTIONS: Final = 500
+"""Open connections of `serve`, an eighth of them from one address that is no trusted proxy: below the 1024 files that
+a process commonly may open."""
+
+CLIENTS: Final = 10_000
+"""Clients of `serve` whose requests of the last minute are remembered; whoever was not seen longest is forgotten."""
+
+BODIES: Final = 128 * MIB
+"""What all requests in hand may hold beyond SMALL_BODY each."""
+
+SMALL_BODY: Final = 64 * 1024
+"""A body that needs no leave: reports have some hundred octets to some ten thousand."""
+
+REQUEST_HEAD: Final = 10
+"""Seconds for the head of a request, from the connection or from the answer before."""
+
+REQUEST_BODY: Final = 60
+"""Seconds for the body of a request: ten megabytes at 1.4 Mbit/s."""
+
+REQUEST_RECORDED: Final = 60
+"""Seconds for the database to commit what was posted, before the client is told to come again."""
+
+KEEP_ALIVE: Final = 5
+"""Seconds that an idle connection stays open for one more request."""
+
+LINGER: Final = 2
+"""Seconds for a client to read a refusal, while what it still sends is thrown away."""
+
+GRACE: Final = 20
+"""Seconds for the requests in hand when `serve` is told to stop."""
+
+HEALTH: Final = 5
+"""Seconds for the database to answer a health check."""
+
+RETRY_BUSY: Final = 10
+RETRY_AWAY: Final = 300
+"""Retry-After, in seconds: while others are served, and while the database is away."""
+
 BATCH_ITEMS: Final = 500
 """Items of one transaction: one of 500 costs a tenth of 500 transactions."""
 
@@ -97,3 +135,45 @@ ALERTS_LISTED: Final = 20
 
 SERIES: Final = 100
 """Domains that have time series of their own in the metrics, those with most sessions; the rest is one more, "other"."""
+
+SIGNED_MESSAGE: Final = 10 * MIB
+"""A message whose DKIM signature is verified: the ten megabytes that RFC 8460 section 5.3 calls a common limit. Larger
+ones are read all the same, without a verdict of ours."""
+
+SIGNED_HEADER: Final = 64 * 1024
+"""The header block of such a message. A Microsoft 365 mail has about 15 KiB."""
+
+SIGNATURES: Final = 5
+"""DKIM signatures of one message that are looked at. A provider signs twice, a mailing list once more."""
+
+SIGNATURE: Final = 4 * 1024
+"""One DKIM-Signature field. With a key of 4096 bits it has about 1,500 octets."""
+
+SIGNED_FIELDS: Final = 100
+"""Names in `h=` of one signature."""
+
+KEY_RECORD: Final = 2 * 1024
+"""The TXT record of one DKIM key. With 4096 bits it has about 800 octets; with a key of 64 KiB one computes for hours."""
+
+AUTHENTICATION_RESULTS: Final = 20
+"""Authentication-Results fields of one message that are looked at. Fastmail writes four."""
+
+DNS_SECONDS: Final = 5
+"""How long one answer of the DNS is waited for."""
+
+DNS_SILENCES: Final = 3
+"""Answers waited for in vain, one after the other, after which the DNS is taken for silent for DNS_PAUSE seconds."""
+
+DNS_PAUSE: Final = 60
+
+REPORTS_OF_A_SENDER: Final = 10_000
+"""Reports about one UTC day that one sender may have counted. Google sends one a day for each of your domains."""
+
+KEPT: Final = 1 * MIB
+"""A mail whose report is not counted is kept in the ledger up to this size; a larger one stays where it lies."""
+
+POLICY_FILE: Final = 64 * 1024
+"""The policy file of MTA-STS: what RFC 8461 section 3.3 suggests."""
+
+MX: Final = 50
+"""Mail hosts of one domain that `posture` looks at. Large providers name five to ten."""

@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 import click
 from sqlalchemy import Engine
 
+from tlsrpt_ingest.cli.remembering import remembered
 from tlsrpt_ingest.cli.run import database, exit_status, report, run
 from tlsrpt_ingest.cli.setting import Setting, database_option, json_option
 from tlsrpt_ingest.cli.stopping import Stopping
@@ -18,7 +19,7 @@ from tlsrpt_ingest.sources import Item, Source
 from tlsrpt_ingest.sources.files import open_path
 from tlsrpt_ingest.sources.imap import imap_sources
 from tlsrpt_ingest.sources.memory import MemorySource
-from tlsrpt_ingest.sources.origin import STDIN, container
+from tlsrpt_ingest.sources.origin import POSTED, STDIN, container
 from tlsrpt_ingest.sources.picked import PickedSource
 from tlsrpt_ingest.store import ask
 from tlsrpt_ingest.store.messages import Messages
@@ -54,7 +55,11 @@ def backfill(
     host or the name of an [[imap]] account, or with --folder such a name. Nothing in PATH is changed.
     """
     tally = Tally()
-    with database(setting, database_url, dry_run=dry_run) as engine, Stopping() as stop:
+    with (
+        database(setting, database_url, dry_run=dry_run) as engine,
+        Stopping() as stop,
+        remembered(engine, "backfill", tally, stop),
+    ):
         run(_sources(setting, paths, folders, engine), engine, stop, tally)
     report(tally, as_json=as_json)
     return exit_status(tally, stop, strict=strict)
@@ -68,7 +73,7 @@ def backfill(
 def reprocess(setting: Setting, database_url: str | None, *, strict: bool, as_json: bool) -> int:
     """Read again what was rejected, as after an upgrade."""
     tally = Tally()
-    with database(setting, database_url) as engine, Stopping() as stop:
+    with database(setting, database_url) as engine, Stopping() as stop, remembered(engine, "reprocess", tally, stop):
         run(_rejected(setting, engine), engine, stop, tally)
     report(tally, as_json=as_json)
     return exit_status(tally, stop, strict=strict)
@@ -100,7 +105,7 @@ def _account(setting: Setting, path: str, folders: tuple[str, ...]) -> Imap | No
 def _rejected(setting: Setting, engine: Engine) -> Generator[Source]:
     """A source for each container that holds rejected items, handing out only these."""
     for place, rows in groupby(ask.rejected(engine), key=_place):
-        if place == STDIN:
+        if place in (STDIN, POSTED):
             yield MemorySource(_kept(rows))
             continue
         origins = {row.origin for row in rows}
@@ -114,6 +119,8 @@ def _rejected(setting: Setting, engine: Engine) -> Generator[Source]:
 
 def _place(row: ask.RejectedRow) -> str:
     """The path, or the URL, of what the item lies in."""
+    if row.origin.startswith(POSTED):
+        return POSTED
     return container(row.origin) or row.origin.partition(";UIDVALIDITY=")[0]
 
 
@@ -132,4 +139,5 @@ def _kept(rows: Iterable[ask.RejectedRow]) -> Iterator[Item]:
     for _item, parts in groupby(rows, key=lambda row: row.item):
         row = next(parts)
         if row.octets is not None:
-            yield Item(row.origin, row.octets, repeatable=False)
+            media_type = "" if row.origin.startswith(POSTED) else None
+            yield Item(row.origin, row.octets, repeatable=False, media_type=media_type)

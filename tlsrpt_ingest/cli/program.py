@@ -23,6 +23,7 @@ _COMMANDS = {
     "poll": "tlsrpt_ingest.cli.poll",
     "prune": "tlsrpt_ingest.cli.database",
     "reprocess": "tlsrpt_ingest.cli.backfill",
+    "serve": "tlsrpt_ingest.cli.serve",
     "show": "tlsrpt_ingest.cli.look",
     "summary": "tlsrpt_ingest.cli.look",
 }

@@ -53,12 +53,11 @@ class Setting:
         """--database, else the config's [database] url, else SQLite in the state folder."""
         return given or self.config.database.url or f"sqlite:///{self.state / 'tlsrpt.db'}"
 
-    def database(self, given: str | None) -> Engine:
+    def database(self, given: str | None, *, durable: bool = False) -> Engine:
         """The database, ready: SQLite is created and migrated on first use, a server's schema is checked."""
         # Where a mail goes away after the commit, the commit has to survive a power cut.
-        engine = open_engine(
-            self.database_url(given), durable=any(account.after.discards for account in self.config.imap)
-        )
+        durable = durable or any(account.after.discards for account in self.config.imap)
+        engine = open_engine(self.database_url(given), durable=durable)
         schema.ready(engine)
         return engine
 

@@ -9,6 +9,12 @@ STDIN: Final = "stdin:"
 
 _SCHEME: Final = "file://"
 
+_PATH: Final = 500
+"""Characters of a path that are kept."""
+
+POSTED: Final = "post:"
+"""The scheme of what was posted to us (RFC 8460 section 5.4), which nobody can read there again either."""
+
 
 def of_path(path: str) -> str:
     """The URI of a file or folder, absolute: `file:///srv/2024.mbox`."""
@@ -23,6 +29,12 @@ def inside(origin: str, place: str | int) -> str:
     """
     step = str(place) if isinstance(place, int) else quote(place.encode("utf-8", "surrogateescape"))
     return origin + ("?" if "#" in origin else "#") + step
+
+
+def of_post(client: str, path: str) -> str:
+    """The URI of what a client posted: `post://192.0.2.1/path`; `path` is as in the request, and only its beginning."""
+    host = f"[{client}]" if ":" in client else client
+    return f"{POSTED}//{host}/" + quote(path[:_PATH].lstrip("/"), safe="/%!$&'()*+,;=:@~")
 
 
 def container(origin: str) -> str | None:

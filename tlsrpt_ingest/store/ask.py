@@ -4,7 +4,7 @@ What streams is fetched page by page, each page in a transaction of its own: who
 holds nothing up.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -24,6 +24,7 @@ __all__ = [
     "SenderTotal",
     "Totals",
     "ledger",
+    "reasons",
     "rejected",
     "totals",
 ]
@@ -138,6 +139,18 @@ def rejected(engine: Engine) -> Iterator[RejectedRow]:
         item, part = rows[-1].item, rows[-1].part
         # The first half lets the index find the place; the second is right.
         page = asked.where(delivery.item >= item, or_(delivery.item > item, delivery.part > part))
+
+
+def reasons(engine: Engine, items: Collection[bytes]) -> dict[bytes, str]:
+    """Why those items (by `Delivery.item`) are rejected: the reason of the first part of each that is."""
+    delivery = tables.delivery.c
+    asked = (
+        select(delivery.item, delivery.reason)
+        .where(delivery.item.in_(items), delivery.outcome == str(Outcome.REJECTED))
+        .order_by(delivery.item, delivery.part.desc())
+    )
+    with speaking(engine), engine.connect() as connection:
+        return {row.item: row.reason for row in connection.execute(asked)}
 
 
 def _octets(engine: Engine, pk: int) -> bytes | None:

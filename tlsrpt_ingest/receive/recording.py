@@ -1,0 +1,144 @@
+"""From posted items to their outcomes: whatever waits is recorded by one `ingest`, in one thread, with one commit."""
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Engine
+
+from tlsrpt_ingest import limits
+from tlsrpt_ingest.errors import IngestError, Unavailable
+from tlsrpt_ingest.ingest import ingest, item_key
+from tlsrpt_ingest.outcome import Outcome
+from tlsrpt_ingest.sources import Item
+from tlsrpt_ingest.sources.memory import MemorySource
+from tlsrpt_ingest.store import ask, record
+
+log = logging.getLogger(__name__)
+
+_DONE: Final = frozenset({Outcome.RECORDED, Outcome.CONFLICTING, Outcome.DUPLICATE})
+"""Outcomes that stay: the same octets from the same client again are the same item."""
+
+_LOOK_AGAIN: Final = 2.0
+"""Seconds for which the answer about the database holds: a health check costs us no more than that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of a posted item; it is committed."""
+
+    outcome: Outcome
+    reason: str | None = None
+    """For a rejected one: what the ledger says."""
+
+
+class Recorder:
+    """Takes items as they come, from the event loop; `run` has to be running there."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._waiting: list[tuple[Item, asyncio.Future[Recorded]]] = []
+        self._news = asyncio.Event()
+        self._closing = False
+        self._look: asyncio.Task[bool] | None = None
+        self._looked = 0.0
+
+    async def record(self, item: Item) -> Recorded:
+        """The item's outcome, once it is committed.
+
+        Raises IngestError when the database is away: nothing is recorded then, or nobody knows whether it is. Given
+        up before its turn, an item is not recorded.
+        """
+        future: asyncio.Future[Recorded] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        self._news.set()
+        return await future
+
+    async def run(self) -> None:
+        """Record until `close`, and then what still waits."""
+        while self._waiting or not self._closing:
+            await self._news.wait()
+            if not self._closing:
+                self._news.clear()
+            while self._waiting:
+                await self._batch()
+
+    async def _batch(self) -> None:
+        batch = [one for one in self._waiting[: limits.BATCH_ITEMS] if not one[1].done()]
+        del self._waiting[: limits.BATCH_ITEMS]
+        answers = await asyncio.to_thread(self._record, [item for item, _future in batch])
+        for (_item, future), answer in zip(batch, answers, strict=True):
+            if future.done():  # whoever waited has given up
+                continue
+            if isinstance(answer, Recorded):
+                future.set_result(answer)
+            else:
+                future.set_exception(answer)
+
+    def close(self) -> None:
+        """Let `run` come to its end."""
+        self._closing = True
+        self._news.set()
+
+    async def answers(self) -> bool:
+        """Whether the database answers, asked at most once at a time and seldom."""
+        if self._look is None or (self._look.done() and time.monotonic() - self._looked > _LOOK_AGAIN):
+            self._looked = time.monotonic()
+            self._look = asyncio.create_task(asyncio.to_thread(self._answers))
+        try:
+            async with asyncio.timeout(limits.HEALTH):
+                return await asyncio.shield(self._look)
+        except TimeoutError:
+            return False
+
+    # In the thread
+
+    def _answers(self) -> bool:
+        try:
+            record.known(self._engine, [bytes(16)])
+        except IngestError as away:
+            log.warning("health: %s", away)
+            return False
+        return True
+
+    def _record(self, items: Sequence[Item]) -> list[Recorded | Exception]:
+        keys = [item_key(item, hashlib.sha256(item.octets).digest()) for item in items]
+        try:
+            return self._judged(items, keys)
+        except IngestError as error:
+            log.error("%d requests are told to come again: %s", len(items), error)  # noqa: TRY400 - words, no traceback
+            return [error] * len(items)
+        except Exception as error:
+            if len(items) == 1:
+                log.exception("a fault of tlsrpt-ingest, please report it; it was met at %s", items[0].origin)
+                return [error]
+        # One of them is the culprit, and the others have nothing to do with it.
+        return [answer for item in items for answer in self._record([item])]
+
+    def _judged(self, items: Sequence[Item], keys: Sequence[bytes]) -> list[Recorded | Exception]:
+        ledger = {key: known for key, known in record.known(self._engine, keys).items() if _DONE.issuperset(known)}
+        new = {key: item for key, item in zip(keys, items, strict=True) if key not in ledger}
+        source = MemorySource(new.values())
+        failure: IngestError | None = None
+        try:
+            ingest(source, self._engine)
+        except IngestError as error:
+            log.error("%s", error)  # noqa: TRY400 - words, no traceback
+            failure = error
+        became = {id(item): outcome for item, outcome in source.settled}
+        outcomes = {key: became[id(item)] for key, item in new.items() if id(item) in became}
+        rejected = [key for key, outcome in outcomes.items() if outcome is Outcome.REJECTED]
+        reasons = ask.reasons(self._engine, rejected) if rejected else {}
+        answers: list[Recorded | Exception] = []
+        for key, item in zip(keys, items, strict=True):
+            if key in outcomes and (new[key] is item or outcomes[key] not in _DONE):
+                answers.append(Recorded(outcomes[key], reasons.get(key)))
+            elif key in ledger or key in outcomes:
+                answers.append(Recorded(Outcome.DUPLICATE))
+            else:
+                answers.append(failure or Unavailable("the run ended before it was recorded"))
+        return answers
