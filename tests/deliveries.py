@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, Table, select
 from tests import builders
 from tests.builders import JsonObject
 from tlsrpt_ingest.errors import Unreadable
-from tlsrpt_ingest.rfc8460 import Deviation, Reading, Report
+from tlsrpt_ingest.rfc8460 import Deviation, read
 from tlsrpt_ingest.store import tables
 from tlsrpt_ingest.store.delivery import Delivery
 
@@ -34,7 +34,7 @@ def delivery(number: int = 0, body: JsonObject | None = None, *, item: int | Non
             sender="noreply-tls-reports@reporter.example",
             subject=f"Report Domain: example.com Submitter: reporter.example Report-ID: <{number}>",
             submitter="reporter.example",
-            reading=Reading(Report.model_validate_json(text), (Deviation("some-deviation", "$.policies[0]"),)),
+            reading=replace(read(text), deviations=(Deviation("some-deviation", "$.policies[0]"),)),
             document=builders.gzipped(text),
         ),
         **changes,

@@ -13,14 +13,14 @@ from tests.builders import failure, policy, report
 from tlsrpt_ingest.output import show
 from tlsrpt_ingest.output.json_text import json_text
 from tlsrpt_ingest.output.terminal import open_console
-from tlsrpt_ingest.rfc8460 import Deviation, Reading, Report, UnreadableReport
+from tlsrpt_ingest.rfc8460 import Deviation, UnreadableReport, read
 from tlsrpt_ingest.store.delivery import Delivery
 
 EMPTY = Delivery(item=b"i" * 16, part=0, origin="file:///srv/mail/one.eml", digest=b"\xab" * 32, size=1234)
 
 
 def delivery(document: dict[str, Any], *deviations: Deviation) -> Delivery:
-    reading = Reading(Report.model_validate_json(json.dumps(document)), deviations)
+    reading = replace(read(json.dumps(document).encode()), deviations=deviations)
     return replace(EMPTY, reading=reading, document=b"", sender="tlsrpt@example.com", subject="Report Domain: x")
 
 

@@ -7,7 +7,7 @@
 """
 
 from tlsrpt_ingest.rfc8460.codes import CODES, Deviation
-from tlsrpt_ingest.rfc8460.document import DateRange, FailureDetail, Policy, PolicyEntry, Report, Summary
+from tlsrpt_ingest.rfc8460.document import DateRange, FailureDetail, Members, Policy, PolicyEntry, Report, Summary
 from tlsrpt_ingest.rfc8460.envelope import Filename, Hints, Subject, read_filename, read_subject
 from tlsrpt_ingest.rfc8460.reading import Reading, read
 from tlsrpt_ingest.rfc8460.refusals import NotAReport, SeveralReports, UnreadableReport
@@ -19,6 +19,7 @@ __all__ = [
     "FailureDetail",
     "Filename",
     "Hints",
+    "Members",
     "NotAReport",
     "Policy",
     "PolicyEntry",

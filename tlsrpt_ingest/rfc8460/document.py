@@ -5,7 +5,7 @@ really writes goes through `tlsrpt_ingest.rfc8460.read` first.
 """
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -13,6 +13,9 @@ from tlsrpt_ingest import limits
 
 Count = Annotated[int, Field(ge=0, le=limits.COUNT)]
 """A session count: a JSON integer that every database holds."""
+
+Members = dict[str, Any]
+"""A report, or an object in it, as its JSON spells it: dicts, tuples and datetimes in place of models."""
 
 
 def _kebab(name: str) -> str:

@@ -3,13 +3,14 @@
 Pure: no file, no network, no clock.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 from pydantic import ValidationError
 
 from tlsrpt_ingest.rfc8460.codes import Deviation, Notes
 from tlsrpt_ingest.rfc8460.deviations import repaired
-from tlsrpt_ingest.rfc8460.document import Report
+from tlsrpt_ingest.rfc8460.document import Members, Report
 from tlsrpt_ingest.rfc8460.envelope import Envelope, Hints
 from tlsrpt_ingest.rfc8460.json_text import report_object
 from tlsrpt_ingest.rfc8460.ordinary import read_ordinary
@@ -18,12 +19,18 @@ from tlsrpt_ingest.rfc8460.refusals import UnreadableReport
 _NO_HINTS = Hints()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reading:
     """A report, and what had to be repaired to read it."""
 
-    report: Report
-    deviations: tuple[Deviation, ...] = field(default=())
+    members: Members
+    """The report as its JSON spells it, validated: dicts, tuples, and datetimes in UTC; an absent member is absent or None."""
+    deviations: tuple[Deviation, ...] = ()
+
+    @cached_property
+    def report(self) -> Report:
+        """The same as a model, made when it is first asked for: the database has no need of it."""
+        return Report.model_validate(self.members)
 
 
 def read(document: bytes, hints: Hints = _NO_HINTS) -> Reading:
@@ -41,10 +48,10 @@ def read_completely(document: bytes, hints: Hints = _NO_HINTS) -> Reading:
     """The same, without the fast way for documents that need no repair."""
     notes = Notes()
     raw = report_object(document, notes)
-    members = repaired(raw, notes, Envelope(hints), document)
+    reading = Reading(repaired(raw, notes, Envelope(hints), document), notes.deviations())
     try:
-        report = Report.model_validate(members)
+        reading.report  # noqa: B018 - validated now, and kept
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         raise UnreadableReport("invalid", f"the report breaks its model and no repair knows it: {first}") from None
-    return Reading(report, notes.deviations())
+    return reading

@@ -1,14 +1,15 @@
 """The words of RFC 8460: policy types, result types, media types, header names, members."""
 
-from typing import Final
+from typing import Final, Literal, get_args
 
 STS: Final = "sts"
 TLSA: Final = "tlsa"
 NO_POLICY_FOUND: Final = "no-policy-found"
-POLICY_TYPES: Final = (TLSA, STS, NO_POLICY_FOUND)
+PolicyType = Literal["tlsa", "sts", "no-policy-found"]
+POLICY_TYPES: Final[tuple[str, ...]] = get_args(PolicyType)
 """The policy types of section 4.4, "presently the only three": senders write others, so nothing rejects by this."""
 
-RESULT_TYPES: Final = (
+ResultType = Literal[
     # Section 4.3.1, negotiation failures.
     "starttls-not-supported",
     "certificate-host-mismatch",
@@ -23,7 +24,8 @@ RESULT_TYPES: Final = (
     "sts-policy-fetch-error",
     "sts-policy-invalid",
     "sts-webpki-invalid",
-)
+]
+RESULT_TYPES: Final[tuple[str, ...]] = get_args(ResultType)
 """The result types of section 4.3, as IANA's registry has them; the list "is expected to grow" and is never closed."""
 
 UNKNOWN: Final = "unknown"
