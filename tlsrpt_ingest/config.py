@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from tlsrpt_ingest import limits
 from tlsrpt_ingest.errors import Misconfigured
 from tlsrpt_ingest.outcome import Outcome
 
@@ -277,6 +278,36 @@ class Alerts(_Section):
     """Where the URLs are, at most four; needs the extra `apprise`."""
 
 
+def _domain(text: str) -> str:
+    return _one_line(text).strip().rstrip(".").lower()
+
+
+Domain = Annotated[str, Field(min_length=1, max_length=253), AfterValidator(_domain)]
+
+
+class Trust(_Section):
+    """`[trust]`: who has to vouch for a report, and about whose domains it has to be, before it counts."""
+
+    require: Literal["none", "authenticated"] = "none"
+    """With "authenticated", only reports count whose domain signed them (RFC 8460 section 5.3)."""
+    authserv_ids: Annotated[tuple[Domain, ...], Field(strict=False)] = ()
+    """Of your mail servers, whose Authentication-Results (RFC 8601) are believed."""
+    dkim: bool = True
+    """Whether `poll` and `serve` verify signatures themselves, by DNS, where no such field speaks of one."""
+    domains: Annotated[tuple[Domain, ...], Field(strict=False)] = ()
+    """Yours, with all below them; reports about others do not count. Without it, all do."""
+    mx_hosts: Annotated[tuple[Domain, ...], Field(strict=False)] = ()
+    """MX hosts that are not below your domains; DANE reports name them. Without it, the DNS is asked."""
+    reports_per_day: Annotated[int, Field(ge=1)] = limits.REPORTS_OF_A_SENDER
+    """Reports about one UTC day that `poll` and `serve` count for one sender."""
+
+    @model_validator(mode="after")
+    def _somebody(self) -> Self:
+        if self.require == "authenticated" and not self.dkim and not self.authserv_ids:
+            raise ValueError('require = "authenticated" needs authserv_ids or dkim = true: else nobody can vouch')
+        return self
+
+
 class Config(_Section):
     """The whole file."""
 
@@ -284,6 +315,7 @@ class Config(_Section):
     imap: Annotated[tuple[Imap, ...], Field(strict=False)] = ()
     alerts: Alerts = Alerts()
     receive: Receive = Receive()
+    trust: Trust = Trust()
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:

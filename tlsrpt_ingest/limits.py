@@ -166,6 +166,9 @@ DNS_SILENCES: Final = 3
 
 DNS_PAUSE: Final = 60
 
+DNS_ANSWERS: Final = 1_000
+"""Answers of the DNS that are kept at a time. A large provider signs with one key for months."""
+
 REPORTS_OF_A_SENDER: Final = 10_000
 """Reports about one UTC day that one sender may have counted. Google sends one a day for each of your domains."""
 

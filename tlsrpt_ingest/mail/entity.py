@@ -7,7 +7,7 @@ the message's octets, nothing is copied until a body is wanted, and whoever walk
 
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -106,6 +106,17 @@ def entity(octets: bytes, start: int, end: int) -> Entity:
         filename=field.filename(more, parameters),
         flooded=header_end - start > limits.HEADERS and bool(_BEGINS_LIKE_MAIL.match(octets, start)),
     )
+
+
+def fields(octets: bytes, names: Collection[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Every field of the message's header with one of these names (lower case), from the top: name, raw value.
+
+    Of a header of more than limits.HEADERS the beginning; a value is cut to limits.HEADER.
+    """
+    blank = _BLANK_LINE.search(octets, 0, limits.HEADERS)
+    for found in _FIELD.finditer(octets, 0, blank.start() + 1 if blank else min(len(octets), limits.HEADERS)):
+        if (name := found[1].lower()) in names:
+            yield name, found[2][: limits.HEADER].strip()
 
 
 def bare_part(octets: bytes, start: int, end: int) -> Entity:

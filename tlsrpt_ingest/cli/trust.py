@@ -1,0 +1,71 @@
+"""From `[trust]` to what `ingest` is told: with the DNS at hand, or without."""
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from tlsrpt_ingest import limits
+
+if TYPE_CHECKING:
+    from tlsrpt_ingest.posture.lookup import Lookup
+
+KEPT: Final = 60
+"""Seconds for which an answer is kept at least, also that there is nothing, or that no answer came."""
+
+
+class Dns:
+    """DKIM keys and MX hosts, each asked for once as long as it lives; a DNS that is silent is not waited for for ever.
+
+    Goes to another process without what it has learned.
+    """
+
+    def __init__(self, address: str | None = None, port: int = 53, seconds: float = limits.DNS_SECONDS) -> None:
+        self._where = (address, port, seconds)
+        self._lookup: Lookup | None = None
+        self._known: dict[tuple[str, str], tuple[float, Sequence[Any] | None]] = {}
+        self._silences = 0
+        self._silent_until = 0.0
+
+    def __reduce__(self) -> tuple[type["Dns"], tuple[str | None, int, float]]:
+        """What to pickle."""
+        return Dns, self._where
+
+    def keys(self, name: str) -> Sequence[bytes] | None:
+        """The TXT records at a name; None where no answer comes in time."""
+        found = self._ask("txt", name)
+        return None if found is None else [text.encode("latin-1") for text in found]
+
+    def mx(self, domain: str) -> Sequence[str] | None:
+        """The MX hosts of a domain; None where no answer comes in time."""
+        found = self._ask("mx", domain)
+        return None if found is None else [host for _preference, host in found]
+
+    def _ask(self, kind: str, name: str) -> Sequence[Any] | None:
+        now = time.monotonic()
+        until, known = self._known.get((kind, name), (0.0, None))
+        if now < until:
+            return known
+        if now < self._silent_until:
+            return None
+        answer, ttl = self._answer(kind, name)
+        if len(self._known) >= limits.DNS_ANSWERS:
+            self._known.clear()
+        self._known[kind, name] = (now + max(ttl, KEPT), answer)
+        return answer
+
+    def _answer(self, kind: str, name: str) -> tuple[Sequence[Any] | None, int]:
+        # Imported here: a tenth of a second, which only those should pay who ask.
+        from tlsrpt_ingest.posture.lookup import Lookup, LookupFailed  # noqa: PLC0415 - as said
+
+        if self._lookup is None:
+            self._lookup = Lookup(*self._where)
+        try:
+            found = getattr(self._lookup, kind)(name)
+        except LookupFailed as failure:
+            self._silences += failure.code == "dns-away"
+            if self._silences >= limits.DNS_SILENCES:
+                self._silences = 0
+                self._silent_until = time.monotonic() + limits.DNS_PAUSE
+            return None, 0
+        self._silences = 0
+        return found.values, found.ttl

@@ -1,0 +1,121 @@
+"""Who vouches for a report: DKIM of the reporting domain (RFC 8460 section 5.3), as our mail server says, or verified.
+
+Pure: the keys of the DNS come through a function that is handed in.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+from tlsrpt_ingest.mail import authentication_results
+from tlsrpt_ingest.mail.dkim_signature import Keys, Signature, signatures, verify
+from tlsrpt_ingest.verdict import Authentication, Verdict
+
+if TYPE_CHECKING:
+    from publicsuffixlist import PublicSuffixList
+
+_RESULTS: Final = {
+    "pass": Verdict.PASS,
+    "none": Verdict.NONE,
+    "policy": Verdict.POLICY_MISMATCH,
+    "temperror": Verdict.TEMPERROR,
+}
+"""What RFC 8601 section 2.7.1 calls a result; all others are failures."""
+_BEST: Final = list(Verdict)
+
+
+@dataclass(frozen=True, slots=True)
+class Vouching:
+    """One message, and what there is to say about its signatures. Each is looked at once, however many reports."""
+
+    octets: bytes
+    authserv_ids: frozenset[str] = frozenset()
+    """Of the mail servers whose Authentication-Results are believed, in lower case."""
+    keys: Keys | None = None
+    """How a key is looked up; None where no signature is to be verified."""
+    _verified: dict[int, tuple[Verdict, str | None]] = field(default_factory=dict)
+
+    def authentication(self, addresses: Sequence[str | None]) -> Authentication:
+        """Whether the domain of one of these, each a domain or an addr-spec, signed the message.
+
+        They are what the report says of where it comes from: From, TLS-Report-Submitter, contact-info. Mail.ru's
+        submitter is another domain than its contact's, and Stalwart has no contact: so one of them, and what counts is
+        the organizational domain.
+        """
+        reporting = {one for address in addresses if (one := organizational_domain(address))}
+        said = _best(self._said(reporting))
+        if said is not None and (said.verdict is not Verdict.TEMPERROR or self.keys is None):
+            return said
+        if self.keys is None:
+            return Authentication(Verdict.NONE, reason="no Authentication-Results of ours speaks of a signature")
+        computed = _best(self._computed(reporting))
+        return computed or said or Authentication(Verdict.NONE, reason="there is no DKIM signature")
+
+    def _said(self, reporting: set[str]) -> Iterator[Authentication]:
+        """By the Authentication-Results that are believed."""
+        if not self.authserv_ids:
+            return
+        found = authentication_results.results(self.octets, self.authserv_ids)
+        own = list(signatures(self.octets)) if found else []
+        for result in found:
+            verdict = _RESULTS.get(result.result, Verdict.FAIL)
+            signature = next((one for one in own if _is_of(result, one)), None)
+            words = f"{ascii(result.authserv_id)[1:-1]} says dkim={ascii(result.result)[1:-1][:50]}"
+            if verdict is Verdict.NONE:
+                yield Authentication(verdict, reason=words)
+                continue
+            if verdict is Verdict.PASS and signature is None:
+                verdict, words = Verdict.FAIL, f"{words}, and the mail has no such signature"
+            elif verdict is Verdict.PASS and signature and "l" in signature.tags:
+                verdict, words = Verdict.POLICY_MISMATCH, f"{words}; the signature has l=, which RFC 8460 forbids"
+            yield _aligned(verdict, result.domain, result.selector, reporting, words)
+
+    def _computed(self, reporting: set[str]) -> Iterator[Authentication]:
+        """By ourselves. Another domain's signature is not even looked up: it would vouch for nothing."""
+        for signature in signatures(self.octets):
+            if organizational_domain(signature.domain) in reporting:
+                verdict, words = self._verify(signature)
+            else:
+                verdict, words = Verdict.PASS, None
+            one = _aligned(verdict, signature.domain, signature.selector, reporting, words)
+            yield one
+            if one.verdict is Verdict.PASS:
+                return
+
+    def _verify(self, signature: Signature) -> tuple[Verdict, str | None]:
+        if signature.index not in self._verified and self.keys is not None:
+            self._verified[signature.index] = verify(self.octets, signature, self.keys)
+        return self._verified[signature.index]
+
+
+def _is_of(result: authentication_results.Result, signature: Signature) -> bool:
+    return signature.domain == result.domain and result.selector in (None, signature.selector)
+
+
+def _best(found: Iterator[Authentication]) -> Authentication | None:
+    return min(found, key=lambda one: _BEST.index(one.verdict), default=None)
+
+
+def _aligned(
+    verdict: Verdict, domain: str | None, selector: str | None, reporting: set[str], words: str | None
+) -> Authentication:
+    organization = organizational_domain(domain)
+    if organization not in reporting and (domain is not None or verdict is Verdict.PASS):
+        said = "the signature is of another domain than From, TLS-Report-Submitter and contact-info"
+        return Authentication(Verdict.POLICY_MISMATCH, domain, selector, None, said)
+    return Authentication(verdict, domain, selector, organization if verdict is Verdict.PASS else None, words)
+
+
+def organizational_domain(address: str | None) -> str | None:
+    """The organizational domain (RFC 7489 section 3.2) of a domain or an addr-spec; None where it has none."""
+    domain = (address or "").rpartition("@")[2].strip().rstrip(".>").lower()
+    return _suffixes().privatesuffix(domain) if domain and " " not in domain else None
+
+
+@cache
+def _suffixes() -> "PublicSuffixList":
+    # Imported here: a tenth of a second, which only those should pay who want to know who vouches for a report.
+    from publicsuffixlist import PublicSuffixList  # noqa: PLC0415 - as said
+
+    return PublicSuffixList()
