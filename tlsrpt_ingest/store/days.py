@@ -1,0 +1,287 @@
+"""Sessions and failures of each day, domain by domain, in one pass over the reports of a period. Reads only.
+
+The rule of `daily_sessions` (docs/reference/views.md), told once more in Python: a database sorts all policies to group
+them by day, while here they are read in the order in which they lie. A test holds the two together.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, Select, func, select
+
+from tlsrpt_ingest.store import tables
+from tlsrpt_ingest.store.speaking import speaking
+
+DOMAINS: Final = 500
+SENDERS: Final = 100
+RESULT_TYPES: Final = 20
+"""Domains and senders that are told apart, those with the most reports, and result types of a domain, the first that
+come (RFC 8460 has eleven). A stranger may invent names without end; whatever is beyond is counted as `others`."""
+
+COUNT: Final = 10**12
+"""The largest session count that enters a sum, as in the views."""
+
+ROWS: Final = 5_000
+"""Rows that are fetched at a time."""
+
+OTHER: Final = "other result types"
+"""What result types beyond RESULT_TYPES are summed under."""
+
+
+@dataclass(slots=True)
+class Sending:
+    """What one organization reported on one domain."""
+
+    organization_name: str | None
+    latest: date
+    reports: int = 0
+    successful: int = 0
+    failed: int = 0
+
+
+@dataclass(slots=True)
+class Kind:
+    """Failures of one result type, by one sender."""
+
+    result_type: str
+    organization_name: str | None
+    first: date
+    latest: date
+    report_pk: int
+    """The latest report that has it."""
+    sessions: int = 0
+
+
+@dataclass(slots=True)
+class DomainDays:
+    """One policy domain, day by day; each list has one number for each day of the period."""
+
+    policy_domain: str | None
+    """None where reports name no domain."""
+    successful: list[int]
+    failed: list[int]
+    failures: dict[str, list[int]] = field(default_factory=dict)
+    """By result type; they may add up to more than `failed` (RFC 8460 section 4.4)."""
+    senders: dict[str | None, Sending] = field(default_factory=dict)
+    kinds: dict[tuple[str, str | None], Kind] = field(default_factory=dict)
+    reports: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SenderDays:
+    """Counted reports of one organization in the period, and the day of its latest."""
+
+    organization_name: str | None
+    reports: int
+    latest: date
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """A period, as the reports of it say."""
+
+    first: date
+    last: date
+    """The days of the period, both included."""
+    reports: int
+    """Counted reports."""
+    domains: tuple[DomainDays, ...]
+    """Most reports first; at most DOMAINS."""
+    others: DomainDays
+    """The domains beyond these, summed."""
+    senders: tuple[SenderDays, ...]
+    """Most reports first; at most SENDERS."""
+
+    @property
+    def count(self) -> int:
+        """Days of the period."""
+        return (self.last - self.first).days + 1
+
+    def day(self, number: int) -> date:
+        """The day of a place in the lists."""
+        return self.first + timedelta(days=number)
+
+
+def latest_day(engine: Engine, now: datetime) -> date | None:
+    """The UTC day of the latest counted report; one that is dated beyond tomorrow is no measure of anything."""
+    report = tables.report.c
+    asked = select(func.max(report.start_datetime)).where(
+        report.conflicts_with.is_(None), report.start_datetime < _naive(now) + timedelta(days=1)
+    )
+    with speaking(engine), engine.connect() as connection:
+        found: datetime | None = connection.scalar(asked)
+    return found.date() if found else None
+
+
+def days(engine: Engine, first: date, last: date) -> Days:
+    """The sessions, failures and senders of the UTC days from `first` to `last`, both included.
+
+    Memory does not grow with the reports: what it holds is bounded by the names above and the days.
+    """
+    with speaking(engine), ExitStack() as stack:
+        # One for each stream: PyMySQL has one unbuffered answer at a time on a connection.
+        one, two = (stack.enter_context(engine.connect()) for _ in range(2))
+        senders = _senders(one, first, last)
+        survey = _Survey(first, last, _domains(one, first, last), {sender.organization_name for sender in senders})
+        lowest = one.scalar(select(func.min(tables.report.c.pk)).where(*_within(first, last)))
+        if lowest is not None:
+            survey.read(_policies(one, first, last), _failures(two, lowest))
+        return Days(first, last, survey.reports, tuple(survey.domains.values()), survey.others, senders)
+
+
+class _Survey:
+    """The sums, while the rows go by."""
+
+    def __init__(self, first: date, last: date, domains: Sequence[str | None], senders: set[str | None]) -> None:
+        self._first = first
+        self._count = (last - first).days + 1
+        self._known_senders = senders
+        self.domains = {name: self._blank(name) for name in domains}
+        self.others = self._blank(None)
+        self.reports = 0
+
+    def _blank(self, name: str | None) -> DomainDays:
+        return DomainDays(name, [0] * self._count, [0] * self._count)
+
+    def read(self, policies: Iterator[Any], failures: Iterator[Any]) -> None:
+        """Both in the order of report and policy, so that each failure meets its policy."""
+        failure = next(failures, None)
+        for pk, rows in groupby(policies, key=itemgetter(0)):
+            # What conflicts, or is not of the period, has failures too.
+            while failure is not None and failure[0] < pk:
+                failure = next(failures, None)
+            details: dict[int, list[tuple[str, int]]] = {}
+            while failure is not None and failure[0] == pk:
+                details.setdefault(failure[1], []).append((failure[2], int(failure[3])))
+                failure = next(failures, None)
+            self._report(pk, list(rows), details)
+
+    def _report(self, pk: int, rows: Sequence[Any], details: dict[int, list[tuple[str, int]]]) -> None:
+        self.reports += 1
+        day = rows[0][1].date()
+        place = (day - self._first).days
+        sender: str | None = rows[0][2]
+        by_type: dict[str | None, dict[str, tuple[int, int]]] = {}
+        for _pk, _moment, _organization, name, policy_type, position, successes, failures in rows:
+            types = by_type.setdefault(name, {})
+            total, failed = types.get(policy_type, (0, 0))
+            failing = min(failures, COUNT)
+            types[policy_type] = (total + min(successes, COUNT) + failing, failed + failing)
+            if position in details:
+                self._details(name, sender, day, pk, details[position])
+        for name, types in by_type.items():
+            domain = self.domains.get(name, self.others)
+            # Microsoft reports the same sessions under sts and under tlsa: the largest, never the sum.
+            failed = max(count[1] for count in types.values())
+            successful = max(count[0] for count in types.values()) - failed
+            domain.reports += 1
+            domain.successful[place] += successful
+            domain.failed[place] += failed
+            if sender in self._known_senders:
+                sending = domain.senders.get(sender) or domain.senders.setdefault(sender, Sending(sender, day))
+                sending.reports += 1
+                sending.successful += successful
+                sending.failed += failed
+                sending.latest = max(sending.latest, day)
+
+    def _details(
+        self, name: str | None, sender: str | None, day: date, pk: int, details: Sequence[tuple[str, int]]
+    ) -> None:
+        domain = self.domains.get(name, self.others)
+        for found, sessions in details:
+            result_type = found if found in domain.failures or len(domain.failures) < RESULT_TYPES else OTHER
+            series = domain.failures.setdefault(result_type, [0] * self._count)
+            series[(day - self._first).days] += sessions
+            if sender not in self._known_senders:
+                continue
+            key = (result_type, sender)
+            kind = domain.kinds.get(key) or domain.kinds.setdefault(key, Kind(*key, day, day, pk))
+            kind.sessions += sessions
+            kind.first = min(kind.first, day)
+            if day >= kind.latest:
+                kind.latest, kind.report_pk = day, pk
+
+
+def _policies(connection: Connection, first: date, last: date) -> Iterator[Any]:
+    report, policy = tables.report.c, tables.policy.c
+    return _stream(
+        connection,
+        select(
+            policy.report_pk,
+            report.start_datetime,
+            report.organization_name,
+            policy.policy_domain,
+            policy.policy_type,
+            policy.position,
+            policy.total_successful_session_count,
+            policy.total_failure_session_count,
+        )
+        .join_from(tables.policy, tables.report, report.pk == policy.report_pk)
+        .where(*_within(first, last))
+        .order_by(policy.report_pk, policy.position),
+    )
+
+
+def _failures(connection: Connection, lowest: int) -> Iterator[Any]:
+    detail = tables.failure_detail.c
+    bounded = func.least if connection.dialect.name != "sqlite" else func.min
+    return _stream(
+        connection,
+        select(
+            detail.report_pk,
+            detail.policy_position,
+            detail.result_type,
+            func.sum(bounded(detail.failed_session_count, COUNT)),
+        )
+        .where(detail.report_pk >= lowest)
+        .group_by(detail.report_pk, detail.policy_position, detail.result_type)
+        .order_by(detail.report_pk, detail.policy_position),
+    )
+
+
+def _stream(connection: Connection, asked: Select[Any]) -> Iterator[Any]:
+    return iter(connection.execution_options(yield_per=ROWS).execute(asked))
+
+
+def _domains(connection: Connection, first: date, last: date) -> list[str | None]:
+    """The domains that most reports are about: a count of sessions is any stranger's claim, a report has to come."""
+    report, policy = tables.report.c, tables.policy.c
+    asked = (
+        select(policy.policy_domain)
+        .join_from(tables.policy, tables.report, report.pk == policy.report_pk)
+        .where(*_within(first, last))
+        .group_by(policy.policy_domain)
+        .order_by(func.count().desc(), policy.policy_domain)
+        .limit(DOMAINS)
+    )
+    return list(connection.scalars(asked))
+
+
+def _senders(connection: Connection, first: date, last: date) -> tuple[SenderDays, ...]:
+    report = tables.report.c
+    asked = (
+        select(report.organization_name, func.count(), func.max(report.start_datetime))
+        .where(*_within(first, last))
+        .group_by(report.organization_name)
+        .order_by(func.count().desc(), report.organization_name)
+        .limit(SENDERS)
+    )
+    return tuple(SenderDays(name, count, latest.date()) for name, count, latest in connection.execute(asked))
+
+
+def _within(first: date, last: date) -> list[Any]:
+    report = tables.report.c
+    return [
+        report.conflicts_with.is_(None),
+        report.start_datetime >= datetime.combine(first, time()),
+        report.start_datetime < datetime.combine(last + timedelta(days=1), time()),
+    ]
+
+
+def _naive(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(tzinfo=None)
