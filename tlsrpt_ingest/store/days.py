@@ -12,7 +12,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, Select, func, select
 
 from tlsrpt_ingest.store import tables
 from tlsrpt_ingest.store.speaking import speaking
@@ -128,7 +128,7 @@ def days(engine: Engine, first: date, last: date) -> Days:
         one, two = (stack.enter_context(engine.connect()) for _ in range(2))
         senders = _senders(one, first, last)
         survey = _Survey(first, last, _domains(one, first, last), {sender.organization_name for sender in senders})
-        lowest = one.scalar(select(func.min(tables.report.c.pk)).where(*_within(first, last)))
+        lowest = one.scalar(select(func.min(tables.report.c.pk)).where(*within(first, last)))
         if lowest is not None:
             survey.read(_policies(one, first, last), _failures(two, lowest))
         return Days(first, last, survey.reports, tuple(survey.domains.values()), survey.others, senders)
@@ -222,7 +222,7 @@ def _policies(connection: Connection, first: date, last: date) -> Iterator[Any]:
             policy.total_failure_session_count,
         )
         .join_from(tables.policy, tables.report, report.pk == policy.report_pk)
-        .where(*_within(first, last))
+        .where(*within(first, last))
         .order_by(policy.report_pk, policy.position),
     )
 
@@ -254,7 +254,7 @@ def _domains(connection: Connection, first: date, last: date) -> list[str | None
     asked = (
         select(policy.policy_domain)
         .join_from(tables.policy, tables.report, report.pk == policy.report_pk)
-        .where(*_within(first, last))
+        .where(*within(first, last))
         .group_by(policy.policy_domain)
         .order_by(func.count().desc(), policy.policy_domain)
         .limit(DOMAINS)
@@ -266,7 +266,7 @@ def _senders(connection: Connection, first: date, last: date) -> tuple[SenderDay
     report = tables.report.c
     asked = (
         select(report.organization_name, func.count(), func.max(report.start_datetime))
-        .where(*_within(first, last))
+        .where(*within(first, last))
         .group_by(report.organization_name)
         .order_by(func.count().desc(), report.organization_name)
         .limit(SENDERS)
@@ -274,7 +274,8 @@ def _senders(connection: Connection, first: date, last: date) -> tuple[SenderDay
     return tuple(SenderDays(name, count, latest.date()) for name, count, latest in connection.execute(asked))
 
 
-def _within(first: date, last: date) -> list[Any]:
+def within(first: date, last: date) -> list[ColumnElement[bool]]:
+    """Conditions on `report`: counted, and of the UTC days from `first` to `last`, both included."""
     report = tables.report.c
     return [
         report.conflicts_with.is_(None),

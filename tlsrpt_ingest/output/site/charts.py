@@ -1,0 +1,90 @@
+"""Numbers as the paths and places of SVG charts. Pure, and blind to text: nothing of a stranger comes in here.
+
+Bars are drawn in a box whose width is the number of days and which the page stretches; labels are placed in per cent
+beside it, so that they keep their size on any screen.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+from markupsafe import Markup
+
+LEAST: Final = 2
+"""Per cent of the height that the smallest bar has: one failure among thousands is still to be seen."""
+
+SPARKS: Final = 60
+"""Bars of a sparkline; with more days a bar stands for several."""
+
+TICKS: Final = 4
+"""Labels of a day axis; on a phone there is no room for more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A label on the axis of days: what it says, where (per cent of the width), and which of its ends is there."""
+
+    label: str
+    place: str
+    anchor: str
+
+
+def bars(numbers: Sequence[int], *, down: bool = False) -> Markup:
+    """The path of a bar for each number but 0, in a box of `len(numbers)` by 100: up from its floor, or down."""
+    highest = max(numbers, default=0)
+    floor = 0 if down else 100
+    drawn = []
+    for place, number in enumerate(numbers):
+        if number > 0:
+            height = max(LEAST, round(100 * number / highest))
+            drawn.append(f"M{place} {floor}v{height if down else -height}h.8V{floor}")
+    return Markup("".join(drawn))  # noqa: S704 - numbers only
+
+
+def spark(numbers: Sequence[int]) -> list[int]:
+    """The numbers, or sums of several neighbours, so that there are at most SPARKS; the last one is a whole sum."""
+    size = -(-len(numbers) // SPARKS)
+    short = len(numbers) % size if size else 0
+    heads = [sum(numbers[:short])] if short else []
+    return heads + [sum(numbers[start : start + size]) for start in range(short, len(numbers), size or 1)]
+
+
+def ticks(first: date, last: date) -> list[Tick]:
+    """Labels for the days from `first` to `last`: firsts of months where there are enough, else some days."""
+    count = (last - first).days + 1
+    days = [first + timedelta(days=number) for number in range(count)]
+    months = [day for day in days if day.day == 1]
+    chosen = _some(months) if len(months) >= 2 else _some(days)  # noqa: PLR2004 - one alone tells no scale
+    return [_tick(day, (day - first).days, count) for day in chosen]
+
+
+def span(first: date, last: date, begin: date, end: date) -> tuple[str, str]:
+    """Where on the axis from `first` to `last` the days from `begin` to `end` start, and how wide they are."""
+    count = (last - first).days + 1
+    start = max(0, (begin - first).days)
+    stop = min(count, (end - first).days + 1)
+    return _percent(start, count), _percent(max(stop - start, 0), count)
+
+
+def _some(days: Sequence[date]) -> Sequence[date]:
+    step = -(-len(days) // TICKS)
+    return days[::step]
+
+
+def _tick(day: date, number: int, count: int) -> Tick:
+    # A label in the middle of its day; at an edge it would be cut.
+    middle = (number + 0.4) / count
+    if middle < 0.08:  # noqa: PLR2004 - half a label on a phone
+        return Tick(_label(day), "0", "start")
+    if middle > 0.92:  # noqa: PLR2004 - the same
+        return Tick(_label(day), "100%", "end")
+    return Tick(_label(day), f"{middle:.2%}", "middle")
+
+
+def _label(day: date) -> str:
+    return f"{day:%Y-%m-%d}"
+
+
+def _percent(number: int, count: int) -> str:
+    return f"{number / count:.2%}"

@@ -1,0 +1,118 @@
+"""What senders saw and how they wrote: policies, deviations, and deliveries that count for nothing. Reads only."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from typing import Final
+
+from sqlalchemy import Engine, func, select
+
+from tlsrpt_ingest.outcome import Outcome
+from tlsrpt_ingest.rfc8460 import Policy
+from tlsrpt_ingest.store import tables, views
+from tlsrpt_ingest.store.days import ROWS, within
+from tlsrpt_ingest.store.json_text import loads
+from tlsrpt_ingest.store.speaking import speaking
+
+POLICIES: Final = 20
+"""Policies of one domain that are kept, those seen last; a domain that changes its TLSA records each quarter under
+three MX hosts has six in half a year."""
+
+POLICY_TEXT: Final = 65_536
+"""Characters of a policy as JSON; no policy that works is as long (RFC 8461 section 3.3 has 64 KB for the file)."""
+
+_SET_ASIDE: Final = (Outcome.REJECTED, Outcome.CONFLICTING, Outcome.UNAUTHENTICATED, Outcome.FOREIGN)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySeen:
+    """A policy that senders saw, how many reports name it, and from when to when."""
+
+    policy: Policy
+    first: date
+    last: date
+    reports: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Deliveries of which nothing is counted, for the same reason, last tried at `last_at` (UTC)."""
+
+    outcome: Outcome
+    stage: str | None
+    code: str | None
+    deliveries: int
+    last_at: datetime
+
+
+def policies_seen(engine: Engine, since: date, domains: Collection[str | None]) -> dict[str | None, list[PolicySeen]]:
+    """The policies of these domains that were seen since a day, the latest first, at most POLICIES of each."""
+    view = views.policy_seen.c
+    asked = (
+        select(
+            view.policy_domain,
+            view.policy_type,
+            view.policy_string,
+            view.mx_host,
+            view.first_day,
+            view.last_day,
+            view.reports,
+        )
+        .where(
+            view.last_day >= since,
+            func.length(view.policy_string) <= POLICY_TEXT,
+            func.length(view.mx_host) <= POLICY_TEXT,
+        )
+        .order_by(view.last_day.desc(), view.first_day.desc(), view.reports.desc())
+        .execution_options(yield_per=ROWS)
+    )
+    found: dict[str | None, list[PolicySeen]] = {domain: [] for domain in domains}
+    with speaking(engine), engine.connect() as connection:
+        for domain, policy_type, strings, hosts, first, last, reports in connection.execute(asked):
+            if domain in found and len(found[domain]) < POLICIES:
+                policy = Policy(
+                    policy_type=policy_type,
+                    policy_domain=domain,
+                    policy_string=tuple(loads(strings)),
+                    mx_host=tuple(loads(hosts)),
+                )
+                found[domain].append(PolicySeen(policy, first, last, reports))
+    return found
+
+
+def deviations_met(
+    engine: Engine, first: date, last: date, senders: Collection[str | None]
+) -> dict[str | None, list[tuple[str, int]]]:
+    """Of each of these senders the codes of its deviations, and in how many reports each was met, most first."""
+    report, deviation = tables.report.c, tables.deviation.c
+    count = func.count(func.distinct(deviation.report_pk))
+    asked = (
+        select(report.organization_name, deviation.code, count)
+        .join_from(tables.deviation, tables.report, report.pk == deviation.report_pk)
+        .where(*within(first, last))
+        .group_by(report.organization_name, deviation.code)
+        .order_by(count.desc(), deviation.code)
+        .execution_options(yield_per=ROWS)
+    )
+    found: dict[str | None, list[tuple[str, int]]] = {sender: [] for sender in senders}
+    with speaking(engine), engine.connect() as connection:
+        for sender, code, reports in connection.execute(asked):
+            if sender in found:
+                found[sender].append((code, reports))
+    return found
+
+
+def set_aside(engine: Engine, since: date) -> list[Reason]:
+    """Why deliveries since a day count for nothing (others than duplicates and other mail), most first."""
+    delivery = tables.delivery.c
+    asked = (
+        select(delivery.outcome, delivery.stage, delivery.code, func.count(), func.max(delivery.last_at))
+        .where(
+            delivery.outcome.in_([str(outcome) for outcome in _SET_ASIDE]),
+            delivery.last_at >= datetime.combine(since, time()),
+        )
+        .group_by(delivery.outcome, delivery.stage, delivery.code)
+        .order_by(func.count().desc(), delivery.outcome, delivery.stage, delivery.code)
+    )
+    with speaking(engine), engine.connect() as connection:
+        return [Reason(Outcome(outcome), *rest) for outcome, *rest in connection.execute(asked)]
