@@ -17,6 +17,7 @@ need doveadm dovecot-imapd
 need systemd-analyze systemd
 need postmap postfix
 need nsd nsd
+need faketime faketime
 
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then

@@ -54,6 +54,11 @@ _LOGIN: Final[_Kind] = (
         "authentication failed",
     ),
 )
+_FULL: Final[_Kind] = (
+    frozenset({"53300", 1040, 1203, 1226}),
+    # Of a role or of a database, whose names stand in the words: to be looked for before those below.
+    ("too many connections", "remaining connection slots are reserved"),
+)
 _DATABASE: Final[_Kind] = (
     frozenset({"3D000", "42501", 1044, 1049, 1142}),
     ('database "', "permission denied for"),
@@ -119,6 +124,8 @@ def words(error: Exception) -> str:
 def _in_words(error: SQLAlchemyError, place: Engine | URL | str) -> IngestError:
     said = words(error)
     code = _code(error) if isinstance(error, DBAPIError) else None
+    if _is(_FULL, code, said):
+        return Unavailable(f"the database {hidden(place)} has no connection left for us: {said}; try again later")
     if _is(_LOGIN, code, said):
         return LoginRefused(
             f"the database {hidden(place)} refused the login: {said}; "
@@ -142,6 +149,11 @@ def _advice(error: SQLAlchemyError, code: str | int | None, said: str) -> str | 
         return "is a MySQL server, which is not supported; use a MariaDB"
     if code == "SQLITE_NOTADB":
         return "is a file, and no SQLite database; name another file"
+    if code == "SQLITE_CORRUPT":
+        return (
+            f"is damaged: {said}; put it back from a backup, or save what can be read with `sqlite3 FILE .recover`, and "
+            "read the mails again: what is in it already is not counted twice"
+        )
     if isinstance(error, ProgrammingError) or said.startswith(("no such table", "no such column")):
         return f"does not have the tables it should have: {said}; type: tlsrpt-ingest db upgrade"
     return None
