@@ -30,7 +30,7 @@ from tlsrpt_ingest.store import schema, tables
 from tlsrpt_ingest.store.engine import open_engine
 from tlsrpt_ingest.store.identity import mailbox_identity
 from tlsrpt_ingest.store.json_text import dumps
-from tlsrpt_ingest.store.rows import STAMPS, Stamp
+from tlsrpt_ingest.store.rows import stamp
 
 Row = tuple[Any, ...]
 
@@ -93,8 +93,8 @@ class Rows:
 class Year:
     """Makes the rows of some days, in their order."""
 
-    def __init__(self, reports: int, details: int, domains: int, days: int, last: date, stamp: Stamp) -> None:
-        self._reports, self._details, self._days, self._last, self._stamp = reports, details, days, last, stamp
+    def __init__(self, reports: int, details: int, domains: int, days: int, last: date) -> None:
+        self._reports, self._details, self._days, self._last = reports, details, days, last
         self._random = random.Random(f"8460 {reports} {details} {domains} {days}")  # noqa: S311 - repeatable on purpose
         self._domains = [f"d{number}.customer.example" for number in range(domains)]
         self._hosts = {domain: [f"mx1.{domain}", f"mx2.{domain}"] for domain in self._domains}
@@ -137,12 +137,12 @@ class Year:
                 organization,
                 envelope["report-id"],
                 envelope["contact-info"],
-                self._stamp(start),
-                self._stamp(start + timedelta(seconds=86_399)),
+                stamp(start),
+                stamp(start + timedelta(seconds=86_399)),
                 submitter,
                 hashlib.sha256(document).digest(),
                 None,
-                self._stamp(arrived),
+                stamp(arrived),
             )
         )
         _add_policies(rows, pk, entries)
@@ -220,7 +220,7 @@ class Year:
         self._uid += 1
         origin = uid_url(MAILBOX, self._uid)
         rejected = outcome == "rejected"
-        at = self._stamp(arrived)
+        at = stamp(arrived)
         rows.delivery.append(
             (
                 pk,
@@ -297,7 +297,7 @@ def fill(engine: Engine, reports: int, details: int, *, domains: int = 30, days:
     with engine.connect() as connection:
         if connection.scalar(select(func.count()).select_from(tables.report)):
             sys.exit("there are reports in this database; name an empty one")
-    year = Year(reports, details, domains, days, last, STAMPS[engine.dialect.name])
+    year = Year(reports, details, domains, days, last)
     mailbox = [(1, mailbox_identity(*MAILBOX), *MAILBOX)]
     with engine.connect() as connection:
         driver: Any = connection.connection.driver_connection

@@ -11,10 +11,10 @@ from tests import builders
 from tests.deliveries import contents, delivery, moment, other, rejected
 from tlsrpt_ingest.errors import Misconfigured, Unavailable
 from tlsrpt_ingest.outcome import Outcome
-from tlsrpt_ingest.rfc8460 import Reading
 from tlsrpt_ingest.store import persevering, schema, tables
 from tlsrpt_ingest.store.delivery import Delivery, Place
 from tlsrpt_ingest.store.engine import open_engine, writing
+from tlsrpt_ingest.store.prepared import prepare
 from tlsrpt_ingest.store.record import known, record
 from tlsrpt_ingest.store.transaction import Transaction
 
@@ -239,27 +239,27 @@ def test_mailboxes_are_entered_once_for_each_epoch(engine: Engine) -> None:
 
 
 def _unvalidated(number: int, **changes: Any) -> Delivery:
-    """A delivery whose report nobody validated."""
+    """A delivery whose first summary nobody validated."""
     one = delivery(number)
     assert one.reading is not None
-    entry = one.reading.report.policies[0]
-    summary = entry.summary.model_copy(update=changes)
-    report = one.reading.report.model_copy(update={"policies": (entry.model_copy(update={"summary": summary}),)})
-    return replace(one, reading=Reading(report))
+    first, *others = one.reading.members["policies"]
+    summary = first["summary"] | {name.replace("_", "-"): value for name, value in changes.items()}
+    return _with(one, policies=(first | {"summary": summary}, *others))
 
 
-def _with_text(number: int, **changes: Any) -> Delivery:
-    one = delivery(number)
+def _with(one: Delivery, **changes: Any) -> Delivery:
+    """A delivery of which nobody validated what is changed in its report."""
     assert one.reading is not None
-    return replace(one, reading=Reading(one.reading.report.model_copy(update=changes)))
+    changed = {name.replace("_", "-"): value for name, value in changes.items()}
+    return replace(one, reading=replace(one.reading, members=one.reading.members | changed))
 
 
 POISON: dict[str, Callable[[], Delivery]] = {
     "2**63": lambda: _unvalidated(7, total_successful_session_count=2**63),
     "2**70": lambda: _unvalidated(7, total_failure_session_count=2**70),
-    "surrogate": lambda: _with_text(7, contact_info="\ud800"),
-    "no type": lambda: _with_text(7, contact_info={"a": 1}),
-    "no value": lambda: _with_text(7, report_id=None),
+    "surrogate": lambda: _with(delivery(7), contact_info="\ud800"),
+    "no type": lambda: _with(delivery(7), contact_info={"a": 1}),
+    "no value": lambda: _with(delivery(7), report_id=None),
 }
 
 
@@ -281,7 +281,7 @@ def test_what_the_database_refuses_stands_alone(engine: Engine, poison: str) -> 
 
 
 def test_a_nul_stands_alone_where_the_database_has_none(engine: Engine) -> None:
-    outcomes = record(engine, [delivery(0), _with_text(1, contact_info="a\0b"), delivery(2)])
+    outcomes = record(engine, [delivery(0), _with(delivery(1), contact_info="a\0b"), delivery(2)])
     assert outcomes == [RECORDED, REJECTED if engine.dialect.name == "postgresql" else RECORDED, RECORDED]
 
 
@@ -326,7 +326,7 @@ def test_what_others_hold_is_waited_for_and_then_unavailable(
     with engine.connect() as connection:
         connection.execution_options(tlsrpt_writes=True)
         # Another writer has inserted the same report and does not come to an end.
-        Transaction(connection, NOON).write([mine], {mine.item: 1})
+        Transaction(connection, NOON).write([prepare(mine)], {mine.item: 1})
         with pytest.raises(Unavailable, match="stayed locked"):
             record(impatient, [mine])
         connection.rollback()

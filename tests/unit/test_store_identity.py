@@ -1,16 +1,20 @@
 """The identity of a report: these octets are in people's databases."""
 
+import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests import builders
-from tlsrpt_ingest.rfc8460 import Report
-from tlsrpt_ingest.store.identity import identity
+from tlsrpt_ingest.rfc8460 import read
+from tlsrpt_ingest.store.identity import identifying_fields
+from tlsrpt_ingest.store.rows import report_rows
 
 
 def of(body: builders.JsonObject) -> bytes:
-    return identity(Report.model_validate_json(builders.document(body)))
+    return report_rows(read(builders.document(body)), b"").identity
 
 
 MANY = bytes.fromhex("659200807d0336f15115ca3e680f05de")
@@ -50,3 +54,16 @@ def test_the_same_moment_in_another_zone_is_the_same() -> None:
 )
 def test_each_identifying_field_matters(change: dict[str, Any]) -> None:
     assert of(builders.report(0, **change)) != of(builders.report(0))
+
+
+TEXTS = st.text() | st.sampled_from(["", '"', "\\", "\x00\x7f", "\ud800", "é\u2028\U0001f600"])
+
+
+@given(st.none() | TEXTS, TEXTS, st.lists(st.none() | TEXTS))
+def test_the_identifying_fields_are_what_json_makes_of_them(
+    name: str | None, report_id: str, domains: list[str | None]
+) -> None:
+    start, end = "2024-01-01T00:00:00.000000+00:00", "2024-01-01T23:59:59.000000+00:00"
+    expected = json.dumps([name, report_id, start, end, sorted({domain for domain in domains if domain})])
+    stamps = (moment[:26].replace("T", " ") for moment in (start, end))
+    assert identifying_fields(name, report_id, next(stamps), next(stamps), domains) == expected.encode()

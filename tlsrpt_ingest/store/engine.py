@@ -107,6 +107,9 @@ def _connect_args(target: URL) -> dict[str, Any]:
 
 
 def _set_up_sqlite(engine: Engine, *, durable: bool) -> None:
+    # Before Python 3.13 sqlite3 asks around for each None how to adapt it, which makes a quarter of all inserting.
+    sqlite3.register_adapter(type(None), {}.get)  # type: ignore[arg-type] # it answers None, as it should
+
     @event.listens_for(engine, "do_connect")
     def create(_dialect: Any, _record: Any, _args: Any, _parameters: Any) -> None:
         # Reports name people's mail servers and addresses: for the owner's eyes, as is whatever SQLite puts beside it.
@@ -135,6 +138,16 @@ def _set_up_sqlite(engine: Engine, *, durable: bool) -> None:
 
 def _set_up_postgresql(engine: Engine, *, durable: bool) -> None:
     del durable
+
+    @event.listens_for(engine, "do_executemany")
+    def copy(cursor: Any, statement: str, rows: Any, _context: Any) -> bool:
+        # SQLAlchemy knows no COPY (see store.writer).
+        if not statement.startswith("COPY "):
+            return False
+        with cursor.copy(statement) as stream:
+            for row in rows:
+                stream.write_row(row)
+        return True
 
     @event.listens_for(engine, "connect")
     def configure(dbapi: Any, _record: Any) -> None:

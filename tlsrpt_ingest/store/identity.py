@@ -6,42 +6,42 @@ here would count every report once more.
 
 import hashlib
 import json
-from datetime import UTC
+from collections.abc import Iterable
+from datetime import datetime
+from json.encoder import encode_basestring_ascii
+from typing import Final
 
-from tlsrpt_ingest.rfc8460 import Report
+START: Final = 4
+"""Octets of an identity that are the start of the period."""
 
 
-def identity(report: Report) -> bytes:
+def identity(start: datetime, fields: bytes) -> bytes:
     """16 octets: the start in seconds since 1970, big-endian, then 12 octets of SHA-256 over the identifying fields.
 
     The date in front keeps the unique index nearly in the order of arrival; a random order costs three times as much.
     """
-    return _start(report) + hashlib.sha256(_fields(report)).digest()[:12]
+    return int(start.timestamp()).to_bytes(START) + hashlib.sha256(fields).digest()[:12]
 
 
-def conflicting_identity(report: Report, content: bytes) -> bytes:
-    """The identity of a report that has another's and says something else: it has its content in it."""
-    return _start(report) + hashlib.sha256(_fields(report) + hashlib.sha256(content).digest()).digest()[:12]
+def conflicting_identity(counted: bytes, fields: bytes, content: bytes) -> bytes:
+    """The identity of a report that has the identity `counted` and says something else: it has its content in it."""
+    return counted[:START] + hashlib.sha256(fields + hashlib.sha256(content).digest()).digest()[:12]
+
+
+def identifying_fields(
+    organization_name: str | None, report_id: str, start: str, end: str, domains: Iterable[str | None]
+) -> bytes:
+    """The identifying fields as one JSON array; `start` and `end` are UTC, as `rows.stamp` writes them.
+
+    JSON, since it is unambiguous whatever the strings hold, and ASCII, since it then has octets for any of them. Put
+    together by hand: `json.dumps` of the same takes four times as long.
+    """
+    name = "null" if organization_name is None else encode_basestring_ascii(organization_name)
+    period = f'"{start.replace(" ", "T")}+00:00", "{end.replace(" ", "T")}+00:00"'
+    named = ", ".join(map(encode_basestring_ascii, sorted({domain for domain in domains if domain})))
+    return f"[{name}, {encode_basestring_ascii(report_id)}, {period}, [{named}]]".encode("ascii")
 
 
 def mailbox_identity(account: str, name: str, uidvalidity: int) -> bytes:
     """16 octets that name a mailbox in one epoch."""
     return hashlib.sha256(json.dumps([account, name, uidvalidity]).encode()).digest()[:16]
-
-
-def _start(report: Report) -> bytes:
-    return int(report.date_range.start_datetime.timestamp()).to_bytes(4)
-
-
-def _fields(report: Report) -> bytes:
-    # JSON, since it is unambiguous whatever the strings hold, and ASCII, since it then has octets for any of them.
-    period = report.date_range
-    return json.dumps(
-        [
-            report.organization_name,
-            report.report_id,
-            period.start_datetime.astimezone(UTC).isoformat(timespec="microseconds"),
-            period.end_datetime.astimezone(UTC).isoformat(timespec="microseconds"),
-            sorted(report.policy_domains),
-        ]
-    ).encode()

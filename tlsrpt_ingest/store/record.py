@@ -1,25 +1,29 @@
 """Write deliveries: idempotent under concurrency, and one that the database refuses costs the others nothing."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import Engine, select
 
-from tlsrpt_ingest.errors import Unreadable
 from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.store import tables
 from tlsrpt_ingest.store.delivery import Delivery
 from tlsrpt_ingest.store.engine import writing
 from tlsrpt_ingest.store.persevering import persevering
-from tlsrpt_ingest.store.speaking import is_of_the_data, speaking, words
+from tlsrpt_ingest.store.prepared import Prepared, poorer, prepare
+from tlsrpt_ingest.store.speaking import is_of_the_data, speaking
 from tlsrpt_ingest.store.transaction import KEYS, Transaction
 from tlsrpt_ingest.store.writer import TooLarge
 
 
 def record(engine: Engine, deliveries: Sequence[Delivery], now: datetime | None = None) -> list[Outcome]:
-    """Record deliveries in one transaction and commit it; one outcome a delivery, in their order.
+    """Prepare deliveries and `write` them."""
+    return write(engine, [prepare(delivery) for delivery in deliveries], now)
+
+
+def write(engine: Engine, deliveries: Sequence[Prepared], now: datetime | None = None) -> list[Outcome]:
+    """Write deliveries in one transaction and commit it; one outcome a delivery, in their order.
 
     Where the database refuses a value, the batch is halved down to the culprit, which is recorded as rejected at stage
     "store" with the database's reason, and the rest goes in. Call it again with the same deliveries, or from several
@@ -46,7 +50,7 @@ def known(engine: Engine, items: Collection[bytes]) -> dict[bytes, list[Outcome]
     return found
 
 
-def _halving(engine: Engine, deliveries: list[Delivery], parts: Mapping[bytes, int], now: datetime) -> list[Outcome]:
+def _halving(engine: Engine, deliveries: list[Prepared], parts: Mapping[bytes, int], now: datetime) -> list[Outcome]:
     try:
         return _write(engine, deliveries, parts, now)
     except Exception as error:
@@ -62,37 +66,20 @@ def _halving(engine: Engine, deliveries: list[Delivery], parts: Mapping[bytes, i
 
 
 def _alone(
-    engine: Engine, delivery: Delivery, error: Exception, parts: Mapping[bytes, int], now: datetime
+    engine: Engine, delivery: Prepared, error: Exception, parts: Mapping[bytes, int], now: datetime
 ) -> list[Outcome]:
     """Enter a delivery that the database refuses in the ledger, with as much of it as the database takes."""
-    for poorer in _poorer(delivery, error):
+    code = "too-large" if isinstance(error, TooLarge) else "refused"
+    for less in poorer(delivery, error, code):
         try:
-            return _write(engine, [poorer], parts, now)
+            return _write(engine, [less], parts, now)
         except Exception as again:
             if not is_of_the_data(again):
                 raise
     raise error
 
 
-def _poorer(delivery: Delivery, error: Exception) -> Iterator[Delivery]:
-    """The delivery with its document instead of its report, and then with nothing but where it lies and the reason."""
-    failure = delivery.failure
-    if delivery.reading:
-        code = "too-large" if isinstance(error, TooLarge) else "refused"
-        failure = Unreadable("store", code, f"the database refused the report: {words(error)}")
-        # A document is an item of its own, from which the report can be read again.
-        octets = delivery.octets or delivery.document
-        yield replace(delivery, reading=None, document=None, failure=failure, octets=octets)
-    if failure:
-        reason = f"{ascii(str(failure))[1:-1]} (the database took nothing else of it: {words(error)})"
-        failure = Unreadable(failure.stage, failure.code, reason)
-    yield Delivery(
-        delivery.item, delivery.part, delivery.origin, delivery.digest, delivery.size, failure=failure,
-        place=delivery.place,
-    )  # fmt: skip
-
-
-def _write(engine: Engine, deliveries: list[Delivery], parts: Mapping[bytes, int], now: datetime) -> list[Outcome]:
+def _write(engine: Engine, deliveries: list[Prepared], parts: Mapping[bytes, int], now: datetime) -> list[Outcome]:
     def once() -> list[Outcome]:
         with writing(engine) as connection:
             return Transaction(connection, now).write(deliveries, parts)

@@ -1,81 +1,74 @@
-"""From a delivery to the rows of its report, as tuples in the order of the tables' columns."""
+"""A report as the rows of its tables, still without its pk: plain values, in the order of the tables' columns.
 
-from collections.abc import Callable, Iterator
+Made of the members as the JSON spells them, and not of the models, which would cost as much again.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from tlsrpt_ingest.rfc8460 import PolicyEntry, Report
+from tlsrpt_ingest.rfc8460 import Reading
 from tlsrpt_ingest.store import tables
+from tlsrpt_ingest.store.identity import identifying_fields, identity
 from tlsrpt_ingest.store.json_text import dumps
 
 Row = tuple[Any, ...]
-Stamp = Callable[[datetime], Any]
-"""How a dialect's driver wants a moment."""
 
 
-def stamp_text(moment: datetime) -> str:
-    """For SQLite: the text that SQLAlchemy reads back, and that sorts and compares as time does."""
-    return _utc(moment).isoformat(sep=" ", timespec="microseconds")
+class ReportRows(NamedTuple):
+    """The rows of one report."""
+
+    identity: bytes
+    organization_name: str | None
+    report_id: str
+    contact_info: str | None
+    start_datetime: str
+    end_datetime: str
+    document_digest: bytes
+    unknown_members: str | None
+    policies: Sequence[Row]
+    """Rows of `policy` from `position` on."""
+    failure_details: Sequence[Row]
+    """Rows of `failure_detail` from `policy_position` on."""
+    deviations: Sequence[Row]
+    """Rows of `deviation` from `position` on."""
+    gzip: bytes
 
 
-def _utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
-
-
-STAMPS: Final[dict[str, Stamp]] = {"sqlite": stamp_text, "postgresql": _utc, "mariadb": _utc}
-
-
-def policy_rows(report: Report, pk: int) -> Iterator[Row]:
-    """Rows of `policy`."""
-    for position, entry in enumerate(report.policies):
-        policy, summary = entry.policy, entry.summary
-        yield (
-            pk,
-            position,
-            policy.policy_type,
-            policy.policy_domain,
-            dumps(policy.policy_string),
-            dumps(policy.mx_host),
-            summary.total_successful_session_count,
-            summary.total_failure_session_count,
-            _text(policy_unknown(entry)),
-        )
-
-
-def failure_detail_rows(report: Report, pk: int) -> Iterator[Row]:
-    """Rows of `failure_detail`."""
-    for policy_position, entry in enumerate(report.policies):
-        for position, detail in enumerate(entry.failure_details):
-            yield (
-                pk,
-                policy_position,
-                position,
-                detail.result_type,
-                detail.sending_mta_ip,
-                detail.receiving_mx_hostname,
-                detail.receiving_mx_helo,
-                detail.receiving_ip,
-                detail.failed_session_count,
-                detail.additional_information,
-                detail.failure_reason_code,
-                _text(detail.model_extra),
-            )
-
-
-def report_unknown(report: Report) -> str | None:
-    """The members of the report and its date-range that RFC 8460 does not know, each at its place."""
-    return _text({**report.unknown_members, **_inside("date-range", report.date_range.unknown_members)})
-
-
-def content(report: Report) -> bytes:
-    """What the report says besides its identity, in an order of its own: equal octets are equal content."""
-    return _content(
-        (report.contact_info, report_unknown(report)),
-        [row[1:] for row in policy_rows(report, 0)],
-        [row[1:] for row in failure_detail_rows(report, 0)],
+def report_rows(reading: Reading, gzip: bytes) -> ReportRows:
+    """The rows of a report that was read from the document in `gzip`."""
+    report = reading.members
+    period, policies = report["date-range"], report.get("policies", ())
+    name, report_id = report.get("organization-name"), report["report-id"]
+    start, end = stamp(period["start-datetime"]), stamp(period["end-datetime"])
+    domains = [entry["policy"].get("policy-domain") for entry in policies]
+    details: list[Row] = []
+    for position, entry in enumerate(policies):
+        if found := entry.get("failure-details"):
+            details.extend(_failure_detail_rows(position, found))
+    return ReportRows(
+        identity(period["start-datetime"], identifying_fields(name, report_id, start, end, domains)),
+        name,
+        report_id,
+        report.get("contact-info"),
+        start,
+        end,
+        hashlib.sha256(gzip).digest(),
+        _text(_unknown(report, _REPORT) | _inside("date-range", period, _DATE_RANGE)),
+        [_policy_row(position, entry) for position, entry in enumerate(policies)],
+        details,
+        [(position, one.code, one.path) for position, one in enumerate(reading.deviations)],
+        gzip,
     )
+
+
+def content(report: ReportRows) -> bytes:
+    """What the report says besides its identity, in an order of its own: equal octets are equal content."""
+    return _content((report.contact_info, report.unknown_members), report.policies, report.failure_details)
 
 
 def stored_content(connection: Connection, pk: int) -> bytes:
@@ -95,21 +88,79 @@ def stored_content(connection: Connection, pk: int) -> bytes:
     )
 
 
-def _content(report: Row, policies: list[Row], details: list[Row]) -> bytes:
+@lru_cache(maxsize=4096)
+def stamp(moment: datetime) -> str:
+    """A moment in UTC as all three databases take it; on SQLite it sorts and compares as time does.
+
+    Cached, since the reports of a day have the same two.
+    """
+    utc = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    return utc.isoformat(sep=" ", timespec="microseconds")
+
+
+_REPORT: Final = frozenset({"organization-name", "date-range", "contact-info", "report-id", "policies"})
+_DATE_RANGE: Final = frozenset({"start-datetime", "end-datetime"})
+_ENTRY: Final = frozenset({"policy", "summary", "failure-details"})
+_POLICY: Final = frozenset({"policy-type", "policy-string", "policy-domain", "mx-host"})
+_SUMMARY: Final = frozenset({"total-successful-session-count", "total-failure-session-count"})
+_DETAIL: Final = frozenset(
+    {
+        *("result-type", "sending-mta-ip", "receiving-mx-hostname", "receiving-mx-helo", "receiving-ip"),
+        *("failed-session-count", "additional-information", "failure-reason-code"),
+    }
+)
+_NONE: Final[Mapping[str, Any]] = {}
+
+# The same policy comes again with every report about its domain.
+_strings: Final = lru_cache(maxsize=4096)(dumps)
+
+
+def _policy_row(position: int, entry: Mapping[str, Any]) -> Row:
+    policy, summary = entry["policy"], entry.get("summary", _NONE)
+    return (
+        position,
+        policy["policy-type"],
+        policy.get("policy-domain"),
+        _strings(tuple(policy.get("policy-string", ()))),
+        _strings(tuple(policy.get("mx-host", ()))),
+        summary.get("total-successful-session-count", 0),
+        summary.get("total-failure-session-count", 0),
+        _text(
+            _unknown(entry, _ENTRY) | _inside("policy", policy, _POLICY) | _inside("summary", summary, _SUMMARY),
+        ),
+    )
+
+
+def _failure_detail_rows(policy_position: int, details: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
+    for position, detail in enumerate(details):
+        get = detail.get
+        yield (
+            policy_position,
+            position,
+            detail["result-type"],
+            get("sending-mta-ip"),
+            get("receiving-mx-hostname"),
+            get("receiving-mx-helo"),
+            get("receiving-ip"),
+            get("failed-session-count", 0),
+            get("additional-information"),
+            get("failure-reason-code"),
+            None if _DETAIL.issuperset(detail) else dumps(_unknown(detail, _DETAIL)),
+        )
+
+
+def _content(report: Row, policies: Sequence[Row], details: Sequence[Row]) -> bytes:
     return dumps([report, policies, details]).encode()
 
 
-def policy_unknown(entry: PolicyEntry) -> dict[str, Any]:
-    """The unknown members of an element of policies[], of its policy and of its summary, each at its place."""
-    return {
-        **entry.unknown_members,
-        **_inside("policy", entry.policy.unknown_members),
-        **_inside("summary", entry.summary.unknown_members),
-    }
+def _inside(name: str, members: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    """The unknown members of an object, at its place in the object around it."""
+    return {name: unknown} if (unknown := _unknown(members, known)) else {}
 
 
-def _inside(name: str, members: Any) -> dict[str, Any]:
-    return {name: members} if members else {}
+def _unknown(members: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    """The members that RFC 8460 does not know, as they came."""
+    return {} if known.issuperset(members) else {name: members[name] for name in members if name not in known}
 
 
 def _text(members: Any) -> str | None:

@@ -3,29 +3,18 @@
 Rows go in sorted by key, so that two writers of the same archive wait for each other in one order and seldom deadlock.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from tlsrpt_ingest import limits
 from tlsrpt_ingest.outcome import Outcome
-from tlsrpt_ingest.rfc8460 import Reading
 from tlsrpt_ingest.store import tables
-from tlsrpt_ingest.store.delivery import Delivery, Place
-from tlsrpt_ingest.store.identity import conflicting_identity, identity, mailbox_identity
+from tlsrpt_ingest.store.identity import conflicting_identity, identifying_fields, mailbox_identity
 from tlsrpt_ingest.store.persevering import Vanished
-from tlsrpt_ingest.store.rows import (
-    STAMPS,
-    Row,
-    content,
-    failure_detail_rows,
-    policy_rows,
-    report_unknown,
-    stored_content,
-)
+from tlsrpt_ingest.store.prepared import Prepared
+from tlsrpt_ingest.store.rows import ReportRows, Row, content, stamp, stored_content
 from tlsrpt_ingest.store.writer import Writer
 
 _AGAIN: Final = (
@@ -53,41 +42,39 @@ class Transaction:
     def __init__(self, connection: Connection, now: datetime) -> None:
         self._connection = connection
         self._rows = Writer(connection)
-        self._stamp = STAMPS[connection.dialect.name]
-        self._now = self._stamp(now)
+        self._now = stamp(now)
 
-    def write(self, deliveries: Sequence[Delivery], parts: Mapping[bytes, int]) -> list[Outcome]:
+    def write(self, deliveries: Sequence[Prepared], parts: Mapping[bytes, int]) -> list[Outcome]:
         """Write; one outcome a delivery. `parts` says how many deliveries each item has by now."""
-        self._rows.check_packets(octets for one in deliveries for octets in (one.document, one.octets))
+        self._rows.check_packets(
+            octets for one in deliveries for octets in (one.report and one.report.gzip, one.octets)
+        )
         self._pks = self._rows.take(len(deliveries))
-        fates = [Fate(Outcome.REJECTED if delivery.failure else Outcome.NOT_A_REPORT) for delivery in deliveries]
+        fates = [Fate(Outcome.REJECTED if one.stage else Outcome.NOT_A_REPORT) for one in deliveries]
         self._reports(deliveries, fates)
         self._ledger(deliveries, fates, parts)
         return [fate.outcome for fate in fates]
 
     # The reports
 
-    def _reports(self, deliveries: Sequence[Delivery], fates: list[Fate]) -> None:
+    def _reports(self, deliveries: Sequence[Prepared], fates: list[Fate]) -> None:
         """Insert the reports that nobody has, and compare the others with those that stand."""
-        identities: dict[int, bytes] = {}
+        reports = {index: one.report for index, one in enumerate(deliveries) if one.report}
         first: dict[bytes, int] = {}
-        for index, delivery in enumerate(deliveries):
-            if delivery.reading:
-                identities[index] = key = identity(delivery.reading.report)
-                first.setdefault(key, index)
+        for index, report in reports.items():
+            first.setdefault(report.identity, index)
         won = self._insert_reports(deliveries, {index: (key, None) for key, index in first.items()})
         for index in won:
             fates[index] = Fate(Outcome.RECORDED, self._pks[index])
-        lost = {index: key for index, key in identities.items() if index not in won}
+        lost = {index: report for index, report in reports.items() if index not in won}
         if not lost:
             return
-        standing = self._standing(lost.values())
+        standing = self._standing(report.identity for report in lost.values())
         contents: dict[int, bytes] = {}
         others: dict[int, tuple[bytes, int]] = {}
-        for index, key in lost.items():
-            pk, digest = standing[key]
-            report = _reading(deliveries[index]).report
-            if digest == _document_digest(deliveries[index]):
+        for index, report in lost.items():
+            pk, digest = standing[report.identity]
+            if digest == report.document_digest:
                 fates[index] = Fate(Outcome.DUPLICATE, pk)
                 continue
             if pk not in contents:
@@ -95,11 +82,11 @@ class Transaction:
             if (mine := content(report)) == contents[pk]:
                 fates[index] = Fate(Outcome.DUPLICATE, pk)
             else:
-                others[index] = (conflicting_identity(report, mine), pk)
+                others[index] = (conflicting_identity(report.identity, _identifying_fields(report), mine), pk)
         self._conflicting(deliveries, others, fates)
 
     def _conflicting(
-        self, deliveries: Sequence[Delivery], others: dict[int, tuple[bytes, int]], fates: list[Fate]
+        self, deliveries: Sequence[Prepared], others: dict[int, tuple[bytes, int]], fates: list[Fate]
     ) -> None:
         """Keep the reports that say something else than the counted one of their identity beside it, each once."""
         if not others:
@@ -111,7 +98,7 @@ class Transaction:
             fates[index] = Fate(Outcome.CONFLICTING, standing[key][0])
 
     def _insert_reports(
-        self, deliveries: Sequence[Delivery], candidates: Mapping[int, tuple[bytes, int | None]]
+        self, deliveries: Sequence[Prepared], candidates: Mapping[int, tuple[bytes, int | None]]
     ) -> set[int]:
         """Insert candidates (index: identity, conflicts_with) that are not there; the indexes of those that went in."""
         won = self._rows.insert_new(
@@ -127,19 +114,19 @@ class Transaction:
         deviations: list[Row] = []
         documents: list[Row] = []
         for index in sorted(won):
-            reading, pk = _reading(deliveries[index]), self._pks[index]
-            policies.extend(policy_rows(reading.report, pk))
-            details.extend(failure_detail_rows(reading.report, pk))
-            deviations.extend((pk, position, one.code, one.path) for position, one in enumerate(reading.deviations))
-            documents.append((pk, deliveries[index].document))
+            report, pk = _report(deliveries[index]), self._pks[index]
+            policies += [(pk, *row) for row in report.policies]
+            details += [(pk, *row) for row in report.failure_details]
+            deviations += [(pk, *row) for row in report.deviations]
+            documents.append((pk, report.gzip))
         self._rows.insert(tables.policy, policies)
         self._rows.insert(tables.failure_detail, details)
         self._rows.insert(tables.deviation, deviations)
         self._rows.insert(tables.document, documents)
         return won
 
-    def _report_row(self, delivery: Delivery, pk: int, key: bytes, conflicts_with: int | None) -> Row:
-        report = _reading(delivery).report
+    def _report_row(self, delivery: Prepared, pk: int, key: bytes, conflicts_with: int | None) -> Row:
+        report = _report(delivery)
         return (
             pk,
             key,
@@ -147,11 +134,11 @@ class Transaction:
             report.organization_name,
             report.report_id,
             report.contact_info,
-            self._stamp(report.date_range.start_datetime),
-            self._stamp(report.date_range.end_datetime),
-            _name(delivery.submitter),
-            _document_digest(delivery),
-            report_unknown(report),
+            report.start_datetime,
+            report.end_datetime,
+            delivery.submitter,
+            report.document_digest,
+            report.unknown_members,
             self._now,
         )
 
@@ -174,12 +161,12 @@ class Transaction:
 
     # The ledger
 
-    def _ledger(self, deliveries: Sequence[Delivery], fates: Sequence[Fate], parts: Mapping[bytes, int]) -> None:
+    def _ledger(self, deliveries: Sequence[Prepared], fates: Sequence[Fate], parts: Mapping[bytes, int]) -> None:
         """Enter each delivery; one whose row is final stays as it is, a rejected one gets an attempt more."""
         mailboxes = self._mailboxes(deliveries)
         first: dict[tuple[bytes, int], int] = {}
         for index, delivery in enumerate(deliveries):
-            first.setdefault((delivery.item, delivery.part), index)
+            first.setdefault(delivery.key, index)
         ordered = [first[key] for key in sorted(first)]
         won = self._rows.insert_new(
             self._pks,
@@ -187,7 +174,7 @@ class Transaction:
             {index: self._delivery_row(deliveries[index], index, fates[index], mailboxes) for index in ordered},
         )
         open_cases = self._open_cases({deliveries[index].item for index in ordered if index not in won})
-        again = [at for at in ordered if at not in won and (deliveries[at].item, deliveries[at].part) in open_cases]
+        again = [at for at in ordered if at not in won and deliveries[at].key in open_cases]
         self._rows.execute(_AGAIN, [self._again_row(deliveries[at], fates[at]) for at in again])
         # What an item held when it was rejected, and what an upgrade does not find in it any more, is no open case.
         gone = {(item, parts[item]) for item, part in open_cases if part >= parts[item]}
@@ -205,7 +192,7 @@ class Transaction:
             found.update((case.item, case.part) for case in self._connection.execute(asked))
         return found
 
-    def _delivery_row(self, delivery: Delivery, index: int, fate: Fate, mailboxes: Mapping[bytes, int]) -> Row:
+    def _delivery_row(self, delivery: Prepared, index: int, fate: Fate, mailboxes: Mapping[bytes, int]) -> Row:
         place = delivery.place
         return (
             self._pks[index],
@@ -216,13 +203,13 @@ class Transaction:
             self._now,
             self._now,
             fate.report_pk,
-            mailboxes[_mailbox(place)] if place else None,
-            place.uid if place else None,
+            mailboxes[mailbox_identity(*place[:3])] if place else None,
+            place[3] if place else None,
             False,
             delivery.octets if fate.outcome is Outcome.REJECTED else None,
         )
 
-    def _again_row(self, delivery: Delivery, fate: Fate) -> Row:
+    def _again_row(self, delivery: Prepared, fate: Fate) -> Row:
         return (
             *_facts(delivery, fate),
             self._now,
@@ -233,13 +220,13 @@ class Transaction:
             delivery.part,
         )
 
-    def _mailboxes(self, deliveries: Sequence[Delivery]) -> dict[bytes, int]:
+    def _mailboxes(self, deliveries: Sequence[Prepared]) -> dict[bytes, int]:
         """The pk of each mailbox that these deliveries lie in, entered where it is new."""
         rows: dict[bytes, tuple[int, Row]] = {}
         for index, delivery in enumerate(deliveries):
             if (place := delivery.place) is not None:
-                key = _mailbox(place)
-                rows.setdefault(key, (index, (self._pks[index], key, place.account, place.mailbox, place.uidvalidity)))
+                key = mailbox_identity(*place[:3])
+                rows.setdefault(key, (index, (self._pks[index], key, *place[:3])))
         if not rows:
             return {}
         mailbox = tables.mailbox.c
@@ -251,35 +238,24 @@ class Transaction:
         return found
 
 
-def _facts(delivery: Delivery, fate: Fate) -> Row:
-    failure = delivery.failure if fate.outcome is Outcome.REJECTED else None
+def _facts(delivery: Prepared, fate: Fate) -> Row:
     return (
-        delivery.origin[: limits.TEXT],
-        delivery.digest,
-        delivery.size,
-        _name(delivery.message_id),
-        _name(delivery.sender),
-        _name(delivery.subject),
-        _name(delivery.submitter),
+        *delivery[2:9],  # from origin to submitter
         str(fate.outcome),
-        failure and failure.stage,
-        failure and failure.code,
-        failure and str(failure)[: limits.TEXT],
+        *(delivery[9:12] if fate.outcome is Outcome.REJECTED else _NO_REASON),
     )
 
 
-def _reading(delivery: Delivery) -> Reading:
-    assert delivery.reading is not None  # noqa: S101 - for mypy: only deliveries with a reading get here
-    return delivery.reading
+_NO_REASON: Final = (None, None, None)
 
 
-def _document_digest(delivery: Delivery) -> bytes:
-    return hashlib.sha256(delivery.document or b"").digest()
+def _report(delivery: Prepared) -> ReportRows:
+    assert delivery.report is not None  # noqa: S101 - for mypy: only deliveries with a report get here
+    return delivery.report
 
 
-def _name(value: str | None) -> str | None:
-    return value and value[: limits.NAME]
-
-
-def _mailbox(place: Place) -> bytes:
-    return mailbox_identity(place.account, place.mailbox, place.uidvalidity)
+def _identifying_fields(report: ReportRows) -> bytes:
+    domains = (domain for _position, _policy_type, domain, *_ in report.policies)
+    return identifying_fields(
+        report.organization_name, report.report_id, report.start_datetime, report.end_datetime, domains
+    )
