@@ -5,6 +5,7 @@ are skipped aloud; in CI they fail instead.
 """
 
 import itertools
+import pwd
 import shutil
 import signal
 from collections.abc import Iterator, Mapping
@@ -23,11 +24,11 @@ QUOTED = "p%40ss%2Fw%3Ard"
 _numbers = itertools.count(1)
 
 
-@contextmanager
-def postgresql_running(settings: Mapping[str, object]) -> Iterator[str]:
-    """A PostgreSQL with these settings that lives as long as the block; its URL, without a database."""
-    initdb = program("initdb", "/usr/lib/postgresql/*/bin/initdb", package="postgresql")
-    with folder_for("postgres") as (folder, user):
+class Postgresql:
+    """A PostgreSQL of its own, to be stopped and started again; `url` is without a database."""
+
+    def __init__(self, settings: Mapping[str, object], folder: Path, user: pwd.struct_passwd) -> None:
+        initdb = program("initdb", "/usr/lib/postgresql/*/bin/initdb", package="postgresql")
         secret = folder / "password"
         secret.write_text(PASSWORD)
         shutil.chown(secret, user.pw_uid)
@@ -39,15 +40,40 @@ def postgresql_running(settings: Mapping[str, object]) -> Iterator[str]:
                 *["--username=ingest", f"--pwfile={secret}", "--auth=scram-sha-256"],
             ],
         )
-        port = free_port()
-        place = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": folder}
+        self.port = free_port()
+        self.url = f"postgresql://ingest:{QUOTED}@127.0.0.1:{self.port}"
+        place = {"listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": folder}
         options = [word for name, value in {**place, **settings}.items() for word in ("-c", f"{name}={value}")]
-        server = start(user, [str(Path(initdb).resolve().with_name("postgres")), "-D", str(data), *options], folder)
+        self._command = [str(Path(initdb).resolve().with_name("postgres")), "-D", str(data), *options]
+        self._folder = folder
+        self._user = user
+        self.start()
+
+    def start(self) -> None:
+        self._process = start(self._user, self._command, self._folder)
+        wait(self._process, self._folder, lambda: psycopg.connect(_dsn(self.port)).close(), psycopg.OperationalError)
+
+    def stop(self, how: signal.Signals = signal.SIGQUIT) -> None:
+        """SIGINT is the orderly "fast" way, SIGQUIT at once and with a recovery at the next start."""
+        stop(self._process, how)
+
+
+@contextmanager
+def postgresql_of_its_own(settings: Mapping[str, object]) -> Iterator[Postgresql]:
+    """A PostgreSQL with these settings that lives as long as the block."""
+    with folder_for("postgres") as (folder, user):
+        server = Postgresql(settings, folder, user)
         try:
-            wait(server, folder, lambda: psycopg.connect(_dsn(port)).close(), psycopg.OperationalError)
-            yield f"postgresql://ingest:{QUOTED}@127.0.0.1:{port}"
+            yield server
         finally:
-            stop(server, signal.SIGQUIT)
+            server.stop()
+
+
+@contextmanager
+def postgresql_running(settings: Mapping[str, object]) -> Iterator[str]:
+    """The same; its URL, without a database."""
+    with postgresql_of_its_own(settings) as server:
+        yield server.url
 
 
 @pytest.fixture(scope="session")
