@@ -54,8 +54,8 @@ def test_every_result_has_its_verdict(result: str, verdict: Verdict) -> None:
     "text",
     [
         # mox, Fastmail and others, as they write it.
-        "iprev=pass\n\tpolicy.iprev=2001:db8::1; dkim=pass (1024 bit rsa)\n\theader.d=reporter.example header.s=tls\n",
-        "\n    dkim=pass (2048-bit rsa key sha256) header.d=reporter.example\n      header.i=@reporter.example header.b=hpRP;",
+        "iprev=pass\n\tpolicy.iprev=2001:db8::1; dkim=pass (1024 bit rsa)\n\theader.d=reporter.example header.s=tls",
+        "\n    dkim=pass (2048-bit rsa key) header.d=reporter.example\n      header.i=@reporter.example header.b=hpRP;",
         "dkim=pass header.i=@Reporter.Example header.s=tls header.b=AAAA; spf=pass (google.com: best; guess)",
         'dkim=pass ("a (nested; comment) dkim=fail") header.d="reporter.example"',
         'dkim/1 = pass reason="good; signature" header.d = reporter.example',
