@@ -308,10 +308,51 @@ class Trust(_Section):
         return self
 
 
+def _resolver(text: str) -> str:
+    Posture.split(_one_line(text))
+    return text
+
+
+class Posture(_Section):
+    """`[posture]`: whose records `posture` checks, and how."""
+
+    domains: Annotated[tuple[Name, ...], Field(strict=False)] = ()
+    """What `posture` checks when it is given no domain; default: those of [trust]."""
+    rua: Annotated[tuple[Name, ...], Field(strict=False)] = ()
+    """The URIs (mailto: and https:) at which reports reach us, as in the rua of our records."""
+    resolver: Annotated[str, AfterValidator(_resolver)] | None = None
+    """Address of the DNS resolver to ask, with :PORT if it is not 53; default: that of this host."""
+    ca_file: Name | None = None
+    """PEM file of the authorities to trust; default: the system's, as senders do."""
+    https_port: Annotated[int, Field(ge=1, le=65535)] = 443
+    """Where policy hosts are asked: senders use 443 and nothing else, so another one is for trying things out."""
+    smtp_port: Annotated[int, Field(ge=1, le=65535)] = 25
+    """Where mail hosts are asked with --probe; the same holds."""
+    timeout: Annotated[int, Field(ge=1, le=60)] = 60
+    """Seconds for the policy file, and for each mail host; RFC 8461 section 3.3 suggests a minute."""
+
+    @property
+    def resolver_address(self) -> tuple[str | None, int]:
+        """Address and port of `resolver`."""
+        return self.split(self.resolver) if self.resolver else (None, 53)
+
+    @staticmethod
+    def split(text: str) -> tuple[str, int]:
+        """Read ADDRESS, ADDRESS:PORT or [IPV6]:PORT."""
+        host, colon, port = text.rpartition(":")
+        if not colon or (":" in host and not host.endswith("]")):
+            host, port = text, "53"
+        try:
+            return str(ipaddress.ip_address(host.strip("[]"))), int(port)
+        except ValueError:
+            raise ValueError("write the IP address of a resolver, and :PORT if it is not 53") from None
+
+
 class Config(_Section):
     """The whole file."""
 
     database: Database = Database()
+    posture: Posture = Posture()
     imap: Annotated[tuple[Imap, ...], Field(strict=False)] = ()
     alerts: Alerts = Alerts()
     receive: Receive = Receive()

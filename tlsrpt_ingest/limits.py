@@ -61,6 +61,9 @@ TEXT: Final = 65_535
 NAME: Final = 1_000
 """Characters of a string that people search and group by: organization-name, report-id, domain, result type."""
 
+DOMAIN: Final = 255
+"""Characters of a domain name in the database (RFC 1035 section 2.3.4)."""
+
 DEVIATIONS: Final = 1_000
 """Deviations recorded for one report; the last one then says that there were more."""
 

@@ -30,7 +30,18 @@ class Certificates:
         both.write_text(both.read_text(encoding="ascii") + key.read_text(encoding="ascii"), encoding="ascii")
         return both
 
-    def _signed(self, certificate: Path, key: Path, name: str, extensions: str) -> None:
+    def host(self, *names: str, days: int = 90, self_signed: bool = False) -> tuple[Path, Path]:
+        """Certificate and key of a host with these names; expired where `days` are below 0."""
+        label = f"{names[0].replace('*', 'any')}-{days}{'-self' if self_signed else ''}"
+        certificate, key = self._folder / f"{label}.pem", self._folder / f"{label}.key"
+        if self_signed:
+            self._self_signed(certificate, key, names[0])
+        elif not certificate.exists():
+            extensions = "subjectAltName=" + ",".join(f"DNS:{name}" for name in names) + "\n"
+            self._signed(certificate, key, names[0], extensions, days)
+        return certificate, key
+
+    def _signed(self, certificate: Path, key: Path, name: str, extensions: str, days: int = 2) -> None:
         request = certificate.with_suffix(".csr")
         new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
         self._run("req", *new_key, "-keyout", key, "-out", request, "-subj", f"/CN={name}")
@@ -38,7 +49,7 @@ class Certificates:
         file.write_text(extensions, encoding="ascii")
         self._run(
             *("x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", self._ca_key, "-CAcreateserial"),
-            *("-days", "2", "-extfile", file, "-out", certificate),
+            *("-days", str(days), "-extfile", file, "-out", certificate),
         )
 
     def _self_signed(self, certificate: Path, key: Path, name: str) -> None:

@@ -21,6 +21,7 @@ _COMMANDS = {
     "doctor": "tlsrpt_ingest.cli.doctor",
     "ledger": "tlsrpt_ingest.cli.look",
     "poll": "tlsrpt_ingest.cli.poll",
+    "posture": "tlsrpt_ingest.cli.posture",
     "prune": "tlsrpt_ingest.cli.database",
     "reprocess": "tlsrpt_ingest.cli.backfill",
     "serve": "tlsrpt_ingest.cli.serve",

@@ -21,7 +21,7 @@ _STYLES: Final = {
 def render(console: Console, checks: Iterable[Check]) -> None:
     """Print each check as it is made, the word beside the colour."""
     for check in checks:
-        words = " ".join(filter(None, (clean(check.words), clean(check.advice))))
+        words = clean(check.words) + (f". {check.advice}" if check.advice else "")
         say(
             console, f"{clean(check.what)}: {words}", label=Text(f"{check.finding:<15}  ", style=_STYLES[check.finding])
         )

@@ -1,0 +1,314 @@
+"""`posture` against a real DNS server and a real HTTPS server: the good is fine, each wrong set-up is named right."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from tests.servers.certificates import Certificates
+from tests.servers.dns import SERVFAIL, Dns
+from tests.servers.hosts import PolicyHost, mail_host, policy_host
+from tlsrpt_ingest.cli.program import cli
+
+DOMAIN = "solarmora.com"
+POLICY = f"version: STSv1\nmode: enforce\nmax_age: 604800\nmx: mx1.{DOMAIN}\nmx: *.mail.{DOMAIN}\n"
+
+Records = dict[str, list[str]]
+
+
+def good() -> Records:
+    return {
+        DOMAIN: [f"MX 10 mx1.{DOMAIN}.", f"MX 20 b.mail.{DOMAIN}.", 'TXT "v=spf1 mx -all"'],
+        f"mx1.{DOMAIN}": ["A 127.0.0.1"],
+        f"b.mail.{DOMAIN}": ["A 127.0.0.1"],
+        f"_smtp._tls.{DOMAIN}": [f'TXT "v=TLSRPTv1; " "rua=mailto:tlsrpt@{DOMAIN}"'],
+        f"_mta-sts.{DOMAIN}": ['TXT "v=STSv1; id=20261124140000;"'],
+        f"mta-sts.{DOMAIN}": ["A 127.0.0.1"],
+    }
+
+
+@dataclass
+class Setup:
+    """A domain set up, and `posture` run over it."""
+
+    dns: Dns
+    host: PolicyHost
+    certificates: Certificates
+    folder: Path
+    records: Records = field(default_factory=good)
+    config: dict[str, str] = field(default_factory=dict)
+    more: str = ""
+    """Further sections of the config."""
+    https_port: int | None = None
+    status: int = 0
+    """With which the last run ended."""
+
+    def txt(self, name: str, *texts: str) -> None:
+        self.records[f"{name}.{DOMAIN}"] = [f"TXT {json.dumps(text)}" for text in texts]
+
+    def policy(self, old: str = "", new: str = "", *, end: str = "\n") -> None:
+        assert old in POLICY
+        self.host.serve(POLICY.replace(old, new) if old else POLICY, end=end)
+
+    def run(self, *words: str, publish: bool = True, status: int | None = None) -> Any:
+        """What `posture --json` prints."""
+        if publish:
+            self.dns.publish(self.records)
+        keys = {
+            "resolver": f'"{self.dns.address}"',
+            "https_port": str(self.https_port or self.host.port),
+            "ca_file": f'"{self.certificates.ca}"',
+            "rua": f'["mailto:tlsrpt@{DOMAIN}"]',
+            "timeout": "10",
+        } | self.config
+        config = self.folder / "config.toml"
+        config.write_text("[posture]\n" + "".join(f"{key} = {value}\n" for key, value in keys.items()) + self.more)
+        environment = {"STATE_DIRECTORY": str(self.folder)}
+        words = ("--config", str(config), "posture", "--json", *(words or [DOMAIN]))
+        done = CliRunner(env=environment).invoke(cli, words, standalone_mode=False)
+        if done.exception:
+            raise done.exception
+        self.status = done.return_value
+        if status is not None:
+            assert self.status == status, done.output
+        return json.loads(done.stdout)
+
+    def findings(self, *words: str, publish: bool = True, status: int | None = None) -> dict[str, str]:
+        """Code -> finding."""
+        (found,) = self.run(*words, publish=publish, status=status)
+        return {check["code"]: check["finding"] for check in found["checks"]}
+
+    def codes(self, *words: str, publish: bool = True) -> set[str]:
+        """The codes of what is not fine."""
+        return {code for code, finding in self.findings(*words, publish=publish).items() if finding != "fine"}
+
+
+@pytest.fixture(scope="module")
+def host(certificates: Certificates) -> Iterator[PolicyHost]:
+    with policy_host(certificates.host(f"mta-sts.{DOMAIN}")) as server:
+        yield server
+
+
+@pytest.fixture
+def setup(dns_server: Dns, host: PolicyHost, certificates: Certificates, tmp_path: Path) -> Setup:
+    made = Setup(dns_server, host, certificates, tmp_path)
+    made.policy()
+    return made
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_the_good_set_up_is_fine(setup: Setup, end: str) -> None:
+    setup.policy(end=end)
+    found = setup.findings(status=0)
+    assert set(found.values()) == {"fine"}
+    assert found.keys() == {"mx", "tlsrpt-record", "rua-ours", "tlsa-none", "sts-record", "policy-fetched", "policy"}
+
+
+def test_aliases_several_strings_and_other_records_do_no_harm(setup: Setup) -> None:
+    setup.records |= {
+        f"_smtp._tls.{DOMAIN}": ["CNAME tlsrpt.hoster.test."],
+        "tlsrpt.hoster.test": [f'TXT "v=TLSR" "PTv1;rua=mailto:tlsrpt@{DOMAIN}"', 'TXT "google-site-verification=x"'],
+        f"_mta-sts.{DOMAIN}": ["CNAME sts.hoster.test."],
+        "sts.hoster.test": ["CNAME sts2.hoster.test."],
+        "sts2.hoster.test": ['TXT "v=STSv1; id=1"'],
+        f"mta-sts.{DOMAIN}": ["CNAME www.hoster.test."],
+        "www.hoster.test": ["A 127.0.0.1"],
+    }
+    found = setup.run(status=0)[0]["checks"]
+    words = {check["code"]: check["words"] for check in found}
+    assert "tlsrpt.hoster.test" in words["tlsrpt-record"]
+    assert "beside it: 1" in words["tlsrpt-record"]
+    assert "sts.hoster.test -> sts2.hoster.test" in words["sts-record"]
+    assert "www.hoster.test" in words["policy-fetched"]
+
+
+RECORDS: dict[str, Callable[[Setup], object]] = {
+    "tlsrpt-missing": lambda setup: setup.records.pop(f"_smtp._tls.{DOMAIN}"),
+    "tlsrpt-several": lambda setup: setup.txt(
+        "_smtp._tls", "v=TLSRPTv1; rua=mailto:a@b.test", "v=TLSRPTv1; rua=mailto:c@d.test"
+    ),
+    "tlsrpt-version": lambda setup: setup.txt("_smtp._tls", f"v=tlsrptv1; rua=mailto:tlsrpt@{DOMAIN}"),
+    "tlsrpt-field": lambda setup: setup.txt("_smtp._tls", f"v=TLSRPTv1; rua=mailto:tlsrpt@{DOMAIN}; and more"),
+    "tlsrpt-rua-missing": lambda setup: setup.txt("_smtp._tls", f"v=TLSRPTv1; RUA=mailto:tlsrpt@{DOMAIN}"),
+    "tlsrpt-rua-twice": lambda setup: setup.txt("_smtp._tls", "v=TLSRPTv1; rua=mailto:a@b.test; rua=mailto:c@d.test"),
+    "tlsrpt-rua-scheme-missing": lambda setup: setup.txt("_smtp._tls", f"v=TLSRPTv1; rua=tlsrpt@{DOMAIN}"),
+    "tlsrpt-rua-scheme": lambda setup: setup.txt("_smtp._tls", f"v=TLSRPTv1; rua=http://tlsrpt.{DOMAIN}/"),
+    "tlsrpt-rua-uri": lambda setup: setup.txt("_smtp._tls", f"v=TLSRPTv1; rua=mailto:{DOMAIN}"),
+    "tlsrpt-unknown-field": lambda setup: setup.txt("_smtp._tls", f"v=TLSRPTv1; rua=mailto:tlsrpt@{DOMAIN}; ruf=x"),
+    "rua-not-ours": lambda setup: setup.txt("_smtp._tls", "v=TLSRPTv1; rua=mailto:tlsrpt@elsewhere.test"),
+    "ttl-long": lambda setup: setup.records.update(
+        {f"_smtp._tls.{DOMAIN}": [f'172800 IN TXT "v=TLSRPTv1; rua=mailto:tlsrpt@{DOMAIN}"']}
+    ),
+    "sts-missing": lambda setup: setup.records.pop(f"_mta-sts.{DOMAIN}"),
+    "sts-several": lambda setup: setup.txt("_mta-sts", "v=STSv1; id=1", "v=STSv1; id=2"),
+    "sts-version": lambda setup: setup.txt("_mta-sts", "v=STSV1; id=1"),
+    "sts-field": lambda setup: setup.txt("_mta-sts", "v=STSv1; id=1; ; "),
+    "sts-id-missing": lambda setup: setup.txt("_mta-sts", "v=STSv1; policy=1"),
+    "sts-id-invalid": lambda setup: setup.txt("_mta-sts", "v=STSv1; id=" + "2" * 33),
+    "sts-id-twice": lambda setup: setup.txt("_mta-sts", "v=STSv1; id=1; id=2"),
+    "sts-unknown-field": lambda setup: setup.txt("_mta-sts", "v=STSv1; id=1; x=y"),
+    "policy-host-missing": lambda setup: setup.records.pop(f"mta-sts.{DOMAIN}"),
+    "mx-no-address": lambda setup: setup.records.pop(f"mx1.{DOMAIN}"),
+    "mx-alias": lambda setup: setup.records.update(
+        {f"mx1.{DOMAIN}": ["CNAME mx.hoster.test."], "mx.hoster.test": ["A 127.0.0.1"]}
+    ),
+    "tlsa-unsigned": lambda setup: setup.records.update(
+        {f"_25._tcp.{one}": [f"TLSA 3 1 1 {'ab' * 32}"] for one in (f"mx1.{DOMAIN}", f"b.mail.{DOMAIN}")}
+    ),
+    # A wildcard of the policy stands for one label.
+    "mx-not-covered": lambda setup: setup.records.update(
+        {DOMAIN: [f"MX 10 mx1.{DOMAIN}.", f"MX 20 a.b.mail.{DOMAIN}."], f"a.b.mail.{DOMAIN}": ["A 127.0.0.1"]}
+    ),
+}
+
+
+@pytest.mark.parametrize("code", RECORDS)
+def test_a_wrong_record_is_named(setup: Setup, code: str) -> None:
+    RECORDS[code](setup)
+    assert setup.codes() - {"mx-pattern-unused"} == {code}
+    better = code in ("ttl-long", "mx-alias", "tlsa-unsigned") or code.endswith("unknown-field")
+    assert setup.status == (0 if better else 65)
+
+
+def test_the_words_name_the_wildcard_and_the_mx(setup: Setup) -> None:
+    RECORDS["mx-not-covered"](setup)
+    (check,) = (check for check in setup.run(status=65)[0]["checks"] if check["code"] == "mx-not-covered")
+    assert f"*.mail.{DOMAIN} stands for one label only, and a.b.mail.{DOMAIN} has more in front" in check["words"]
+    assert check["advice"].startswith("In mode enforce senders do not deliver")
+
+
+POLICIES: dict[str, tuple[str, str]] = {
+    "policy-version": ("STSv1", "STSv2"),
+    "policy-version-missing": ("version: STSv1\n", ""),
+    "policy-mode": ("enforce", "Enforce"),
+    "policy-mode-missing": ("mode: enforce\n", ""),
+    "policy-mode-none": ("enforce", "none"),
+    "policy-max-age": ("604800", "31557601"),
+    "policy-max-age-missing": ("max_age", "maxage"),
+    "policy-max-age-short": ("604800", "3600"),
+    "policy-max-age-low": ("604800", "86400"),
+    "policy-mx": (f"*.mail.{DOMAIN}", f"*.*.{DOMAIN}"),
+    "policy-mx-missing": (f"mx: mx1.{DOMAIN}\nmx: *.mail.{DOMAIN}\n", ""),
+    "policy-mx-pattern": (f"*.mail.{DOMAIN}", f"*.mail.{DOMAIN}\nmx: old.{DOMAIN}"),
+    "policy-line": ("mode: enforce", "mode enforce"),
+    "policy-encoding": ("version", "\ufeffversion"),
+    "policy-repeated": ("mode: enforce", "mode: enforce\nmode: testing"),
+    "policy-unknown-field": ("mode: enforce", "mode: enforce\nmin_age: 1"),
+    "mx-not-covered": (f"mx: mx1.{DOMAIN}\n", ""),
+}
+
+
+@pytest.mark.parametrize("code", POLICIES)
+def test_a_wrong_policy_is_named(setup: Setup, code: str) -> None:
+    setup.policy(*POLICIES[code])
+    expected = {"policy-mx-pattern": "mx-pattern-unused"}.get(code, code)
+    assert setup.codes() == {expected}
+
+
+def test_a_web_server_that_answers_otherwise_is_named(setup: Setup) -> None:
+    setup.dns.publish(setup.records)
+    host = setup.host
+    host.status, host.headers = 301, {"Location": "https://www.solarmora.com/mta-sts.txt"}
+    assert setup.codes(publish=False) == {"policy-redirect"}
+    host.status, host.headers = 404, {"Content-Type": "text/plain"}
+    assert setup.codes(publish=False) == {"policy-status"}
+    host.status, host.headers = 200, {"Content-Type": "text/html"}
+    assert setup.codes(publish=False) == {"policy-media-type"}
+    host.headers = {}
+    assert setup.codes(publish=False) == {"policy-media-type"}
+    setup.policy()
+    host.body += b"x: y\n" * 13_200
+    assert setup.codes(publish=False) == {"policy-too-large"}
+    setup.policy()
+    host.stalls = True
+    setup.config["timeout"] = "1"
+    assert setup.codes(publish=False) == {"policy-slow"}
+
+
+def test_a_wrong_certificate_of_the_policy_host_is_named(setup: Setup, certificates: Certificates) -> None:
+    setup.dns.publish(setup.records)
+    name = f"mta-sts.{DOMAIN}"
+    for code, pair in {
+        "policy-certificate-expired": certificates.host(name, days=-1),
+        "policy-certificate-name": certificates.host(f"www.{DOMAIN}"),
+        "policy-certificate-self-signed": certificates.host(name, self_signed=True),
+        "policy-certificate-expires": certificates.host(name, days=5),
+    }.items():
+        with policy_host(pair) as other:
+            other.serve(POLICY)
+            setup.https_port = other.port
+            assert setup.codes(publish=False) == {code}
+    # Nobody listens there any more.
+    assert setup.codes(publish=False) == {"policy-unreachable"}
+    setup.https_port = None
+    setup.config["ca_file"] = f'"{certificates.other_ca}"'
+    assert setup.codes(publish=False) == {"policy-certificate-untrusted"}
+
+
+def test_a_domain_without_anything(setup: Setup) -> None:
+    setup.records = {DOMAIN: [f"MX 10 mx1.{DOMAIN}."], f"mx1.{DOMAIN}": ["A 127.0.0.1"]}
+    assert setup.findings(status=65) == {
+        "mx": "fine",
+        "tlsrpt-missing": "wrong",
+        "tlsa-none": "fine",
+        "sts-none": "could be better",
+    }
+    setup.records = {DOMAIN: ["MX 0 ."]}
+    assert setup.findings(status=0) == {"mx-null": "fine"}
+    setup.records = {DOMAIN: ["A 127.0.0.1"]}
+    assert setup.codes() == {"mx-implicit", "tlsrpt-missing", "sts-none"}
+    setup.records = {}
+    assert "mx-missing" in setup.codes()
+
+
+def test_what_cannot_be_looked_up(setup: Setup) -> None:
+    """SERVFAIL is the domain's fault, silence is ours: 75, and what was not seen is not called wrong."""
+    assert setup.codes(SERVFAIL) == {"dns-servfail"}
+    assert setup.status == 65
+    setup.config |= {"resolver": '"127.0.0.1:9"', "timeout": "1"}
+    found = setup.findings(publish=False, status=75)
+    assert found == {"dns-away": "could not tell"}
+
+
+def test_whether_the_address_is_ours_is_told_as_far_as_the_config_knows(setup: Setup) -> None:
+    setup.config["rua"] = "[]"
+    assert setup.findings(status=0)["rua-unknown"] == "could not tell"
+    setup.config["rua"] = (
+        f'[]\n[[imap]]\nname = "a"\nhost = "h"\nuser = "TLSRPT@{DOMAIN}"\npassword = {{ file = "x" }}\n#'
+    )
+    assert setup.codes(publish=False) == set()
+    setup.more = f'[receive]\nurl = "https://tlsrpt.{DOMAIN}/v1"\n'
+    setup.txt("_smtp._tls", f"v=TLSRPTv1; rua=mailto:x@elsewhere.test,https://TLSRPT.{DOMAIN}:443/v1/")
+    assert setup.codes() == set()
+
+
+def test_the_domains_of_the_config_are_checked_where_none_is_named(setup: Setup) -> None:
+    setup.config["domains"] = f'["{DOMAIN}", "nothing.test"]'
+    setup.dns.publish(setup.records)
+    found = setup.run("--json", publish=False, status=65)
+    assert [one["domain"] for one in found] == [DOMAIN, "nothing.test"]
+
+
+def test_mail_hosts_are_probed(setup: Setup, certificates: Certificates) -> None:
+    setup.records[DOMAIN] = [f"MX 10 mx1.{DOMAIN}."]
+    setup.policy(f"mx: *.mail.{DOMAIN}\n", "")
+    setup.dns.publish(setup.records)
+    mx = f"mx1.{DOMAIN}"
+    with ExitStack() as servers:
+        for code, port in {
+            "": servers.enter_context(mail_host(certificates.host(mx))),
+            "probe-no-starttls": servers.enter_context(mail_host(None)),
+            "probe-certificate-expired": servers.enter_context(mail_host(certificates.host(mx, days=-1))),
+            "probe-certificate-self-signed": servers.enter_context(mail_host(certificates.host(mx, self_signed=True))),
+            "probe-certificate-name": servers.enter_context(mail_host(certificates.host(f"www.{DOMAIN}"))),
+            "probe-certificate-expires": servers.enter_context(mail_host(certificates.host(mx, days=5))),
+            "probe-smtp": servers.enter_context(mail_host(None, greeting="554 go away")),
+            "probe-unreachable": 9,
+        }.items():
+            setup.config["smtp_port"] = str(port)
+            assert setup.codes("--probe", DOMAIN, publish=False) == ({code} if code else set())

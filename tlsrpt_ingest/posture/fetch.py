@@ -1,0 +1,69 @@
+"""Fetching the policy file as RFC 8461 section 3.3 demands: HTTPS, 200, text/plain, no redirect, bounded."""
+
+import http.client
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, cast
+
+from tlsrpt_ingest import __version__, limits
+from tlsrpt_ingest.posture.connection import Connection, ConnectionFailed
+
+PATH: Final = "/.well-known/mta-sts.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A policy file, as it came."""
+
+    content: bytes
+    expires: datetime | None
+    """When the certificate of the policy host does."""
+    refused: tuple[str, ...]
+    """Addresses that did not answer before one did."""
+
+
+def fetch(host: str, addresses: Sequence[str], port: int, context: ssl.SSLContext, seconds: float) -> Fetched:
+    """Fetch the file from the policy host, whole, within `seconds`.
+
+    Raises ConnectionFailed; its codes besides the connection's: "certificate-name", "slow", "redirect", "status",
+    "media-type", "too-large", "http".
+    """
+    try:
+        with Connection(addresses, port, seconds) as connection:
+            certificate = connection.start_tls(host, context)
+            if not certificate.covers(host):
+                names = ", ".join(certificate.names) or "no name at all"
+                raise ConnectionFailed("certificate-name", f"the certificate is for {names} and not for {host}")
+            name = host if port == http.client.HTTPS_PORT else f"{host}:{port}"
+            connection.send(
+                f"GET {PATH} HTTP/1.1\r\nHost: {name}\r\nUser-Agent: tlsrpt-ingest/{__version__}\r\n"
+                "Accept: text/plain\r\nConnection: close\r\n\r\n".encode("ascii")
+            )
+            content = _content(connection)
+            return Fetched(content, certificate.expires, tuple(connection.refused))
+    except TimeoutError as error:
+        raise ConnectionFailed("slow", f"{host} did not send the policy file within {seconds:g} seconds") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise ConnectionFailed("http", f"{host} broke off or sent no HTTP: {error!r}") from error
+
+
+def _content(connection: Connection) -> bytes:
+    # All that it wants of a socket is makefile().
+    response = http.client.HTTPResponse(cast("Any", connection), method="GET")
+    response.begin()
+    if 300 <= response.status < 400:  # noqa: PLR2004 - RFC 9110 section 15.4
+        aim = response.getheader("Location", "")
+        raise ConnectionFailed("redirect", f"it answers {response.status} and points to {aim!r}")
+    if response.status != http.client.OK:
+        raise ConnectionFailed("status", f"it answers {response.status} {response.reason}")
+    if "content-type" not in response.headers or response.headers.get_content_type() != "text/plain":
+        said = response.getheader("Content-Type")
+        raise ConnectionFailed("media-type", f"its Content-Type is {said!r}" if said else "it has no Content-Type")
+    content = response.read(limits.POLICY_FILE + 1)
+    if len(content) > limits.POLICY_FILE:
+        raise ConnectionFailed("too-large", f"it has more than {limits.POLICY_FILE:,} octets")
+    if response.length:
+        raise ConnectionFailed("http", f"it broke off: {response.length} octets are missing")
+    return content

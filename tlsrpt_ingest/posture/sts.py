@@ -1,0 +1,132 @@
+"""Checking MTA-STS (RFC 8461 section 3): the `_mta-sts` record, the policy file, and whether it covers the MX."""
+
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from tlsrpt_ingest import rfc8461
+from tlsrpt_ingest.check import Check
+from tlsrpt_ingest.posture import published as kinds
+from tlsrpt_ingest.posture.codes import found
+from tlsrpt_ingest.posture.connection import ConnectionFailed
+from tlsrpt_ingest.posture.fetch import PATH, Fetched, fetch
+from tlsrpt_ingest.posture.lookup import Lookup, LookupFailed
+from tlsrpt_ingest.posture.published import Published
+from tlsrpt_ingest.posture.txt import DAY, Txt, unanswered, unknown_fields
+from tlsrpt_ingest.rfc8461 import InvalidPolicy, Policy
+
+WEEK: Final = 7 * DAY
+
+EXPIRES: Final = timedelta(days=14)
+"""How near the end of a certificate is told: those of 90 days are renewed a month before, so by then it is stuck."""
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """How to reach policy hosts."""
+
+    context: ssl.SSLContext
+    port: int
+    seconds: float
+
+
+def sts_checks(lookup: Lookup, web: Web, published: Published) -> Iterator[Check]:
+    """Look up the record and fetch the policy; `published` gets them. After the checks of the MX."""
+    name = f"_mta-sts.{published.domain}"
+    txt = Txt(name, rfc8461.VERSION, "sts", rfc8461.parse_record)
+    yield from txt.check(lookup)
+    if txt.answer is not None:
+        published.keep(kinds.STS_RECORD, txt.text)
+        published.sts_ttl = txt.answer.ttl
+    if txt.record is not None:
+        published.sts_record = txt.record
+        yield found(name, "sts-record", f"{txt.text}{txt.beside}")
+        yield from unknown_fields(name, "sts", txt.record.extensions)
+    policy_checks = list(_policy_checks(lookup, web, published))
+    if not txt.missing:
+        yield from policy_checks
+    elif published.policy is not None:
+        yield found(name, "sts-missing", f"{txt.absence}, though there is a policy")
+        yield from policy_checks
+    elif published.tlsa:
+        yield found(name, "sts-not-needed", f"{txt.absence}: no MTA-STS, but DANE")
+    elif published.takes_mail:
+        yield found(name, "sts-none", f"{txt.absence}: no MTA-STS, and no DANE")
+
+
+def _policy_checks(lookup: Lookup, web: Web, published: Published) -> Iterator[Check]:
+    host = f"mta-sts.{published.domain}"
+    try:
+        answer = lookup.addresses(host)
+    except LookupFailed as failed:
+        yield unanswered(host, failed)
+        return
+    if not answer.values:
+        published.keep(kinds.STS_POLICY, None)
+        yield found(host, "policy-host-missing", answer.absence)
+        return
+    try:
+        fetched = fetch(host, answer.values, web.port, web.context, web.seconds)
+    except ConnectionFailed as failed:
+        yield found(f"https://{host}{PATH}", f"policy-{failed.code}", str(failed))
+        return
+    yield from _fetched(host, fetched, answer.way)
+    what = f"policy of {published.domain}"
+    published.keep(kinds.STS_POLICY, fetched.content.decode("utf-8", "replace"))
+    try:
+        published.policy = policy = rfc8461.parse_policy(fetched.content)
+    except InvalidPolicy as error:
+        yield found(what, f"policy-{error.code}", str(error))
+        return
+    yield from _policy(what, policy)
+    if policy.mode != "none":
+        yield from _covered(what, policy, published)
+
+
+def _fetched(host: str, fetched: Fetched, way: str) -> Iterator[Check]:
+    words = f"fetched over HTTPS{way}; {until(fetched.expires)}"
+    yield found(host, "policy-fetched", words)
+    if soon(fetched.expires):
+        yield found(host, "policy-certificate-expires", f"the certificate of the policy host {until(fetched.expires)}")
+    if fetched.refused:
+        yield found(host, "policy-address-away", f"nobody answers at {', '.join(fetched.refused)}")
+
+
+def _policy(what: str, policy: Policy) -> Iterator[Check]:
+    if policy.mode == "none":
+        yield found(what, "policy-mode-none", "its mode is none")
+    else:
+        yield found(what, "policy", f"mode {policy.mode}, max_age {policy.max_age}, mx {', '.join(policy.mx)}")
+        if policy.max_age < DAY:
+            yield found(what, "policy-max-age-short", f"its max_age is {policy.max_age} seconds, less than a day")
+        elif policy.max_age < WEEK and policy.mode == "enforce":
+            yield found(what, "policy-max-age-low", f"its max_age is {policy.max_age} seconds, less than a week")
+    if policy.repeated:
+        yield found(what, "policy-repeated", f"it has more than one {', '.join(dict.fromkeys(policy.repeated))}")
+    yield from unknown_fields(what, "policy", policy.extensions)
+
+
+def _covered(what: str, policy: Policy, published: Published) -> Iterator[Check]:
+    for host in published.mx:
+        if policy.covers(host):
+            continue
+        deep = next((one for one in policy.mx if one.startswith("*.") and host.endswith(one[1:])), None)
+        why = f"; {deep} stands for one label only, and {host} has more in front" if deep else ""
+        yield found(what, "mx-not-covered", f"no mx of it matches MX {host}{why}")
+    unused = [pattern for pattern in policy.mx if not any(rfc8461.matches(pattern, host) for host in published.mx)]
+    if unused and published.mx:
+        yield found(what, "mx-pattern-unused", f"mx {', '.join(unused)} matches no MX of the domain")
+
+
+def soon(expires: datetime | None) -> bool:
+    """Whether a certificate should have been renewed by now."""
+    return expires is not None and expires - datetime.now(UTC) < EXPIRES
+
+
+def until(expires: datetime | None) -> str:
+    """How long a certificate is good, for people."""
+    return (
+        f"the certificate is good until {expires:%Y-%m-%d %H:%M} UTC" if expires else "the certificate was not verified"
+    )
