@@ -194,6 +194,14 @@ class Database(_Section):
 
     url: str | None = None
     """`sqlite:///FILE`, `postgresql://...` or `mariadb://...`; without it SQLite in the state directory."""
+    password: Secret | None = None
+    """The password that the server asks for, if it asks for one."""
+
+    @model_validator(mode="after")
+    def _no_literal(self) -> Self:
+        if self.url and re.match(r"[^/]*://[^/@]*:[^/@]*@", self.url):
+            raise ValueError("no password in the URL, which others may read: say where it is with [database] password")
+        return self
 
 
 Address = Annotated[str, Field(pattern=r"^[!#-'*+\-./0-9=?A-Z^-~]+(@[A-Za-z0-9.\[\]:-]+)?$", max_length=320)]

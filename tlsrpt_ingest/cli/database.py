@@ -6,7 +6,6 @@ import click
 
 from tlsrpt_ingest.cli.setting import Age, Setting, database_option
 from tlsrpt_ingest.store import schema
-from tlsrpt_ingest.store.engine import open_engine
 from tlsrpt_ingest.store.prune import prune as prune_reports
 
 
@@ -20,7 +19,7 @@ def db() -> None:
 @click.pass_obj
 def upgrade(setting: Setting, database_url: str | None) -> None:
     """Bring the schema up to this version (SQLite does so by itself on first use)."""
-    engine = open_engine(setting.database_url(database_url))
+    engine = setting.open_database(database_url)
     before, after = schema.upgrade(engine)
     click.echo(f"{after} (as it was)" if before == after else f"{before or 'empty'} -> {after}")
 
@@ -30,7 +29,7 @@ def upgrade(setting: Setting, database_url: str | None) -> None:
 @click.pass_obj
 def current(setting: Setting, database_url: str | None) -> None:
     """Print the schema's revision, and the one that this version needs."""
-    engine = open_engine(setting.database_url(database_url))
+    engine = setting.open_database(database_url)
     click.echo(f"{schema.current(engine) or 'empty'} (this version needs {schema.head()})")
 
 

@@ -16,7 +16,6 @@ from tlsrpt_ingest.output.json_text import json_text
 from tlsrpt_ingest.output.terminal import open_console
 from tlsrpt_ingest.sources.imap import look_into
 from tlsrpt_ingest.store import schema
-from tlsrpt_ingest.store.engine import open_engine
 
 
 @click.command()
@@ -66,9 +65,8 @@ def _state(state: Path) -> Check:
 
 
 def _database(setting: Setting, database_url: str | None) -> Check:
-    url = setting.database_url(database_url)
     try:
-        engine = open_engine(url)
+        engine = setting.open_database(database_url)
         place = engine.url.database
         if engine.dialect.name == "sqlite" and place and not Path(place).exists():
             return Check("database", Finding.FINE, f"{place} is made by the first run")

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from tlsrpt_ingest.config import Config, parse
 from tlsrpt_ingest.errors import Misconfigured
+from tlsrpt_ingest.sources.secret import reveal
 from tlsrpt_ingest.store import schema
 from tlsrpt_ingest.store.engine import open_engine
 
@@ -50,14 +51,20 @@ class Setting:
         return Path(given) if given else self._xdg("XDG_STATE_HOME", ".local/state") / "tlsrpt-ingest"
 
     def database_url(self, given: str | None) -> str:
-        """--database, else the config's [database] url, else SQLite in the state folder."""
+        """--database, else the config's [database] url, else SQLite in the state folder; without the password."""
         return given or self.config.database.url or f"sqlite:///{self.state / 'tlsrpt.db'}"
+
+    def open_database(self, given: str | None, *, durable: bool = False) -> Engine:
+        """The database, in whatever state it is; [database] password goes with the config's url only."""
+        secret = None if given else self.config.database.password
+        password = reveal(secret, "[database] password", self.environment) if secret else None
+        return open_engine(self.database_url(given), durable=durable, password=password)
 
     def database(self, given: str | None, *, durable: bool = False) -> Engine:
         """The database, ready: SQLite is created and migrated on first use, a server's schema is checked."""
         # Where a mail goes away after the commit, the commit has to survive a power cut.
         durable = durable or any(account.after.discards for account in self.config.imap)
-        engine = open_engine(self.database_url(given), durable=durable)
+        engine = self.open_database(given, durable=durable)
         schema.ready(engine)
         return engine
 

@@ -37,14 +37,17 @@ _DRIVERS: Final = {
 _SQL_MODE: Final = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 
 
-def open_engine(url: str, *, durable: bool = False) -> Engine:
+def open_engine(url: str, *, durable: bool = False, password: str | None = None) -> Engine:
     """An engine for `sqlite:///FILE`, `postgresql://...` or `mariadb://...` (also `mysql://`, spoken to a MariaDB).
 
     `durable` makes SQLite commit with synchronous=FULL, for whoever deletes or moves a mail once it is committed:
     NORMAL may lose the last commits to a power cut, never the database. Servers are durable as they are configured.
-    Opens no connection. Raises Misconfigured for a URL that is none, or that needs a driver which is not installed.
+    `password` is one that the URL does not have. Opens no connection. Raises Misconfigured for a URL that is none, or
+    that needs a driver which is not installed.
     """
     target = _normalised(url)
+    if password is not None:
+        target = target.set(password=password)
     options: dict[str, Any] = {"hide_parameters": True}  # a stranger's text has no place in error messages
     if target.get_backend_name() != "sqlite":
         options |= {"isolation_level": "READ COMMITTED", "pool_pre_ping": True, "connect_args": _connect_args(target)}

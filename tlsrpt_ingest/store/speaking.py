@@ -151,8 +151,8 @@ def _advice(error: SQLAlchemyError, code: str | int | None, said: str) -> str | 
         return "is a file, and no SQLite database; name another file"
     if code == "SQLITE_CORRUPT":
         return (
-            f"is damaged: {said}; put it back from a backup, or save what can be read with `sqlite3 FILE .recover`, and "
-            "read the mails again: what is in it already is not counted twice"
+            f"is damaged: {said}; put it back from a backup, or save what can be read with `sqlite3 FILE .recover`, "
+            "and read the mails again: what is in it already is not counted twice"
         )
     if isinstance(error, ProgrammingError) or said.startswith(("no such table", "no such column")):
         return f"does not have the tables it should have: {said}; type: tlsrpt-ingest db upgrade"
