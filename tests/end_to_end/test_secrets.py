@@ -50,7 +50,7 @@ def test_the_password_of_a_database_comes_from_where_the_config_says(site: Site)
         out, err = process.communicate()
     assert process.returncode == 0, err
     assert outcomes(site.url) == {"recorded": 200}
-    assert b"DEBUG" in err or err.count(b"\n") > 1, "with -vv it says what it does"
+    assert b"200 recorded" in err
     assert all(site.password.encode() not in text for text in (*seen, out, err))
     for words in (["config", "show"], ["doctor"], ["db", "current"]):
         ran = site.program(*site.words(*words))
