@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from tlsrpt_ingest.cli.lock import only_one
 from tlsrpt_ingest.cli.notify import Notify
+from tlsrpt_ingest.cli.remembering import remembered
 from tlsrpt_ingest.cli.run import database, exit_status, report, run
 from tlsrpt_ingest.cli.setting import Setting, database_option, json_option
 from tlsrpt_ingest.cli.stopping import Stopping
@@ -93,15 +94,15 @@ def _poll(
 ) -> tuple[Tally, list[IngestError]]:
     """Drain each account. One that fails does not keep the others waiting; the gravest failure comes last."""
     tally = Tally()
-    failures: list[IngestError] = []
-    for account in accounts:
-        try:
-            sources = imap_sources(account, setting.environment, Messages(engine), change=change)
-            run(sources, engine, stop, tally, alive)
-        except (Unavailable, Misconfigured) as failure:
-            failures.append(failure)
-        if stop():
-            break
+    with remembered(engine, "poll", tally, stop) as failures:
+        for account in accounts:
+            try:
+                sources = imap_sources(account, setting.environment, Messages(engine), change=change)
+                run(sources, engine, stop, tally, alive)
+            except (Unavailable, Misconfigured) as failure:
+                failures.append(failure)
+            if stop():
+                break
     return tally, sorted(failures, key=lambda failure: failure.exit_status)
 
 
