@@ -1,14 +1,18 @@
 """Where the fast way through a message has an answer, it is the complete way's."""
 
 import base64
+import binascii
+import zlib
+from collections.abc import Callable
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests import builders
 from tlsrpt_ingest import limits
-from tlsrpt_ingest.mail import attachment, open_mail
+from tlsrpt_ingest.mail import attachment, open_mail, ordinary
 from tlsrpt_ingest.mail.ordinary import open_ordinary
 
 GZIP = builders.gzipped(builders.document())
@@ -141,7 +145,26 @@ def test_messages_with_fragments_put_in_or_taken_out(data: st.DataObject) -> Non
 
 JSON = builders.document()
 
+DECODERS: list[tuple[Callable[[bytes], bytes], Callable[[int], Any], Any]] = [
+    (binascii.a2b_base64, zlib.decompressobj, zlib.error)
+]
+try:
+    import isal.isal_zlib
+    import pybase64
+except ImportError:
+    pass
+else:
+    DECODERS.append((pybase64.b64decode, isal.isal_zlib.decompressobj, isal.isal_zlib.error))
 
+
+@pytest.fixture(params=DECODERS, ids=["stdlib", "fast"][: len(DECODERS)])
+def _decoders(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the extra "fast", and without."""
+    for name, value in zip(("_base64", "_inflater", "_error"), request.param, strict=True):
+        monkeypatch.setattr(ordinary, name, value)
+
+
+@pytest.mark.usefixtures("_decoders")
 @pytest.mark.parametrize("mail", [SEEKER, OFFICE])
 @pytest.mark.parametrize(
     "report",
@@ -192,6 +215,33 @@ def test_words_that_would_be_a_document_if_they_were_base64(first: str) -> None:
             mails_agree(around(OFFICE.replace(b"<html>", words)))
 
 
+NAMED = GZIP[:3] + b"\x08" + GZIP[4:10] + b"name\0" + GZIP[10:]
+
+
+@pytest.mark.usefixtures("_decoders")
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_gzip_with_octets_changed(data: st.DataObject) -> None:
+    octets = bytearray(data.draw(st.sampled_from([GZIP, NAMED])))
+    for _ in range(data.draw(st.integers(1, 2))):
+        at = data.draw(st.integers(0, len(octets) - 1) | st.integers(0, 20))
+        octets[at : at + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=2))
+    mails_agree(around(SEEKER, bytes(octets)))
+
+
+@pytest.mark.usefixtures("_decoders")
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_base64_with_octets_changed(data: st.DataObject) -> None:
+    encoded = bytearray(base64.encodebytes(GZIP))
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(encoded)) | st.just(len(encoded)))
+        piece = data.draw(st.text("=-_+/A \n!", max_size=4))
+        encoded[at : at + data.draw(st.integers(0, 4))] = piece.encode()
+    mails_agree(SEEKER % {b"report": bytes(encoded) + b"\n"})
+
+
+@pytest.mark.usefixtures("_decoders")
 def test_base64_in_other_shapes() -> None:
     encoded = base64.b64encode(GZIP)
     for body in (

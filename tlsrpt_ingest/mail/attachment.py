@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from tlsrpt_ingest import limits
 from tlsrpt_ingest.errors import Unreadable
@@ -13,8 +13,7 @@ from tlsrpt_ingest.mail.inflate import Allowance, Inflated, inflate, sniff
 from tlsrpt_ingest.rfc8460 import Deviation, Hints
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """One report document found in a message."""
 
     octets: bytes
@@ -26,8 +25,7 @@ class Document:
     """What the mail around it did otherwise than RFC 8460 section 5 (path "mail")."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
+class Mail(NamedTuple):
     """What one message, or bare file, holds."""
 
     documents: tuple[Document | Unreadable, ...]
@@ -221,9 +219,9 @@ class _Search:
                 failure = Unreadable(inflated.stage, inflated.code, f"the part {label!a}: {inflated}")
                 (self.found if called else self.doubts).append(failure)
             elif self.claims or _speaks_of_tls(inflated.octets):
-                hints = replace(around.hints, filename=one.filename)
+                hints = around.hints._replace(filename=one.filename)
                 if inflated.name and not is_report_name(one.filename):
-                    hints = replace(hints, filename=clean(inflated.name))
+                    hints = hints._replace(filename=clean(inflated.name))
                 document = _Found(inflated, hints, list(codes))
                 if one.media_type.startswith("text/") and not one.filename:
                     self.asides.append(document)
@@ -265,7 +263,7 @@ def _documents(
             yield one
         else:
             member = clean(one.name) if one.name and not is_report_name(hints.filename) else None
-            yield _Found(one, replace(hints, filename=member or hints.filename), list(codes)).document()
+            yield _Found(one, hints._replace(filename=member or hints.filename), list(codes)).document()
 
 
 def _open_message(octets: bytes, name: str | None) -> Mail:

@@ -7,14 +7,14 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import NamedTuple
 
 from tlsrpt_ingest import limits
 from tlsrpt_ingest.rfc8460.codes import Notes
 from tlsrpt_ingest.rfc8460.dates import DAY, SECOND, date_time
 
 
-@dataclass(frozen=True, slots=True)
-class Hints:
+class Hints(NamedTuple):
     """What the mail around a document says about it; the body wins (RFC 8460 section 5.6), so these only fill gaps."""
 
     report_domain: str | None = None

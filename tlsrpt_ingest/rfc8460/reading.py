@@ -24,7 +24,7 @@ class Reading:
     """A report, and what had to be repaired to read it."""
 
     members: Members
-    """The report as its JSON spells it, validated: dicts, tuples, and datetimes in UTC; an absent member is absent or None."""
+    """The report as its JSON spells it, validated: dicts, tuples, datetimes in UTC; an absent one is absent or None."""
     deviations: tuple[Deviation, ...] = ()
 
     @cached_property
