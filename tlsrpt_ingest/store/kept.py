@@ -70,9 +70,18 @@ def worth_a_look(engine: Engine, first: date, last: date, limit: int) -> list[in
 
 def kept(engine: Engine, pk: int) -> KeptReport | None:
     """The report with this pk; None where it is not there, or is not counted."""
-    report, delivery = tables.report, tables.delivery.c
+    report, delivery = tables.report.c, tables.delivery.c
     with speaking(engine), engine.connect() as connection:
-        row = connection.execute(select(report).where(report.c.pk == pk, report.c.conflicts_with.is_(None))).first()
+        row = connection.execute(
+            select(
+                report.organization_name,
+                report.report_id,
+                report.contact_info,
+                report.start_datetime,
+                report.end_datetime,
+                report.submitter,
+            ).where(report.pk == pk, report.conflicts_with.is_(None))
+        ).first()
         if row is None:
             return None
         came = connection.execute(

@@ -1,0 +1,380 @@
+"""What stands on the pages: sums of the store, put in the order and in the words that a reader at seven needs."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from types import MappingProxyType
+from typing import Final
+
+from tlsrpt_ingest.outcome import Outcome
+from tlsrpt_ingest.output.summary import SILENT
+from tlsrpt_ingest.rfc8460 import FailureDetail, Policy, PolicyEntry, terms
+from tlsrpt_ingest.rfc8460.explanations import Explanation, explain, explain_result_type, sts_mode
+from tlsrpt_ingest.store.ask import LedgerRow
+from tlsrpt_ingest.store.days import SENDERS as SENDERS_TOLD_APART
+from tlsrpt_ingest.store.days import Days, DomainDays, Kind
+from tlsrpt_ingest.store.readiness import Readiness
+from tlsrpt_ingest.store.seen import PolicySeen, Reason
+
+RECENT: Final = 7
+"""Days before the last report in which a failure is news."""
+
+REGULAR: Final = 5
+"""Reports of a sender in the period, from which on its silence is news."""
+
+LOOK: Final = 8
+"""Failures that are named at the top of the first page; the domains' pages have all."""
+
+SENDERS: Final = 40
+"""Senders in a table; the rest is counted."""
+
+SPARKLINES: Final = 50
+"""Domains of the first page that have a sparkline: one is a kilobyte, and the page is to stay below 200."""
+
+ALL_SENDERS: Final = SENDERS_TOLD_APART
+"""Senders that are told apart; with as many there may be more."""
+
+OUTCOMES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        Outcome.CONFLICTING: "another report of the same identity is counted",
+        Outcome.UNAUTHENTICATED: "nobody vouches for it",
+        Outcome.FOREIGN: "not about your domains",
+    }
+)
+"""Why deliveries with these outcomes are not counted, where the ledger has no code."""
+
+SAID: Final = 3
+"""Reason codes and MX hosts that are quoted of a kind of failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One explanation, and what senders wrote to it."""
+
+    explanation: Explanation
+    reasons: tuple[str, ...]
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Failure details of one policy that have the same result type and explanation."""
+
+    result_type: str
+    explanation: Explanation
+    details: tuple[FailureDetail, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FailureView:
+    """All failures of one result type to one domain."""
+
+    result_type: str
+    sessions: int
+    first: date
+    latest: date
+    daily: tuple[int, ...]
+    kinds: tuple[Kind, ...]
+    """By sender, the latest first."""
+    explained: tuple[Explained, ...]
+
+    @property
+    def anchor(self) -> str:
+        """Where on the page it stands."""
+        return f"failure-{_named(self.result_type, 'other')}"
+
+
+@dataclass(frozen=True, slots=True)
+class SeenView:
+    """A policy that senders saw, and in which mode if it is MTA-STS."""
+
+    seen: PolicySeen
+    mode: str | None
+    change: str | None
+    """What is other than in the policy of this type that was seen first before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class DomainView:
+    """One domain."""
+
+    name: str | None
+    page: str
+    days: DomainDays
+    successful: int
+    failed: int
+    recent: int
+    """Failed sessions of the last RECENT days."""
+    last_failure: date | None
+    failures: tuple[FailureView, ...]
+    readiness: Readiness
+    policies: tuple[SeenView, ...]
+
+    @property
+    def sessions(self) -> int:
+        """Succeeded and failed."""
+        return self.successful + self.failed
+
+
+@dataclass(frozen=True, slots=True)
+class SenderView:
+    """One organization."""
+
+    organization_name: str | None
+    reports: int
+    latest: date
+    silent: int
+    """Days since its latest report, where it used to send more; else 0."""
+    successful: int
+    failed: int
+    deviations: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """A failure of the last days: what to look at first."""
+
+    domain: DomainView
+    failure: FailureView
+    sessions: int
+    senders: int
+    explanation: Explanation
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """All domains."""
+
+    days: Days
+    domains: tuple[DomainView, ...]
+    """Trouble first."""
+    successful: tuple[int, ...]
+    failed: tuple[int, ...]
+    """Each day, all domains."""
+    failures: dict[str, tuple[int, ...]]
+    """Each day by result type, all domains."""
+    senders: tuple[SenderView, ...]
+    news: tuple[News, ...]
+    more_news: int
+    set_aside: tuple[Reason, ...]
+    rejected: tuple[LedgerRow, ...]
+    written: datetime
+    reports: frozenset[int]
+    """The reports that have a page, by pk."""
+
+    @property
+    def silent(self) -> tuple[SenderView, ...]:
+        """Senders that used to report and do not any more."""
+        return tuple(sender for sender in self.senders if sender.silent)
+
+    @property
+    def changed(self) -> tuple[tuple[DomainView, SeenView], ...]:
+        """Policies that are news."""
+        since = self.days.last - timedelta(days=RECENT - 1)
+        return tuple(
+            (domain, seen)
+            for domain in self.domains
+            for seen in domain.policies
+            if seen.change and seen.seen.first >= since
+        )
+
+
+def domain_page(name: str | None) -> str:
+    """The file of a domain's page: no name that a stranger invents leads elsewhere, or to another one's page."""
+    return f"domain-{_named(name, 'none')}.html"
+
+
+def report_page(pk: int) -> str:
+    """The file of a report's page."""
+    return f"report-{pk}.html"
+
+
+def domain_view(
+    domain: DomainDays,
+    days: Days,
+    readiness: Readiness,
+    policies: Sequence[PolicySeen],
+    details: dict[str, list[tuple[FailureDetail, Policy]]],
+) -> DomainView:
+    """One domain; `details` has examples of its failures by result type."""
+    failures = [_failure(domain, result_type, days, details.get(result_type, ())) for result_type in domain.failures]
+    failing = [number for number, count in enumerate(domain.failed) if count]
+    return DomainView(
+        name=domain.policy_domain,
+        page=domain_page(domain.policy_domain),
+        days=domain,
+        successful=sum(domain.successful),
+        failed=sum(domain.failed),
+        recent=sum(domain.failed[-RECENT:]),
+        last_failure=days.day(failing[-1]) if failing else None,
+        failures=tuple(sorted(failures, key=lambda one: (one.latest, one.sessions), reverse=True)),
+        readiness=readiness,
+        policies=tuple(_seen(policies)),
+    )
+
+
+def senders(domain: DomainDays, days: Days) -> tuple[SenderView, ...]:
+    """The senders to one domain, most sessions first."""
+    views = [
+        SenderView(
+            one.organization_name,
+            one.reports,
+            one.latest,
+            _silence(one.reports, one.latest, days.last),
+            one.successful,
+            one.failed,
+        )
+        for one in domain.senders.values()
+    ]
+    return tuple(sorted(views, key=lambda one: (-one.successful - one.failed, one.organization_name or "")))
+
+
+def all_senders(days: Days, deviations: dict[str | None, list[tuple[str, int]]]) -> tuple[SenderView, ...]:
+    """All senders, most reports first."""
+    parts = (*days.domains, days.others)
+    return tuple(
+        SenderView(
+            one.organization_name,
+            one.reports,
+            one.latest,
+            _silence(one.reports, one.latest, days.last),
+            sum(
+                part.senders[one.organization_name].successful
+                for part in parts
+                if one.organization_name in part.senders
+            ),
+            sum(part.senders[one.organization_name].failed for part in parts if one.organization_name in part.senders),
+            tuple(deviations.get(one.organization_name, ())),
+        )
+        for one in days.senders
+    )
+
+
+def overview(
+    days: Days,
+    domains: Iterable[DomainView],
+    deviations: dict[str | None, list[tuple[str, int]]],
+    set_aside: Sequence[Reason],
+    rejected: Sequence[LedgerRow],
+    *,
+    written: datetime,
+    reports: frozenset[int],
+) -> Overview:
+    """The first page."""
+    ordered = sorted(domains, key=lambda one: (-one.recent, -one.failed, -one.sessions, one.name or ""))
+    news = _news(ordered)
+    parts = (*days.domains, days.others)
+    types = dict.fromkeys(result_type for part in parts for result_type in part.failures)
+    return Overview(
+        days=days,
+        domains=tuple(ordered),
+        successful=_sums(part.successful for part in parts),
+        failed=_sums(part.failed for part in parts),
+        failures={
+            result_type: _sums(part.failures[result_type] for part in parts if result_type in part.failures)
+            for result_type in list(types)[: len(terms.RESULT_TYPES) + 4]
+        },
+        senders=all_senders(days, deviations),
+        news=news[:LOOK],
+        more_news=max(0, len(news) - LOOK),
+        set_aside=tuple(set_aside),
+        rejected=tuple(rejected),
+        written=written,
+        reports=reports,
+    )
+
+
+def explained(details: Iterable[tuple[FailureDetail, Policy]]) -> tuple[Explained, ...]:
+    """Failures with the same explanation together, with some of what the senders wrote."""
+    groups: dict[Explanation, tuple[dict[str, None], dict[str, None]]] = {}
+    for detail, policy in details:
+        reasons, hosts = groups.setdefault(explain(detail, policy), ({}, {}))
+        if detail.failure_reason_code:
+            reasons[detail.failure_reason_code] = None
+        if detail.receiving_mx_hostname:
+            hosts[detail.receiving_mx_hostname] = None
+    return tuple(
+        Explained(explanation, tuple(reasons)[:SAID], tuple(hosts)[:SAID])
+        for explanation, (reasons, hosts) in groups.items()
+    )
+
+
+def groups(entry: PolicyEntry) -> tuple[Group, ...]:
+    """The failure details of a policy, those to be explained alike together: Google has one for each address."""
+    alike: dict[tuple[str, Explanation], list[FailureDetail]] = {}
+    for detail in entry.failure_details:
+        alike.setdefault((detail.result_type, explain(detail, entry.policy)), []).append(detail)
+    return tuple(Group(*key, tuple(details)) for key, details in alike.items())
+
+
+def _failure(
+    domain: DomainDays, result_type: str, days: Days, details: Sequence[tuple[FailureDetail, Policy]]
+) -> FailureView:
+    daily = domain.failures[result_type]
+    numbers = [number for number, count in enumerate(daily) if count] or [0]
+    kinds = [kind for kind in domain.kinds.values() if kind.result_type == result_type]
+    return FailureView(
+        result_type=result_type,
+        sessions=sum(daily),
+        first=days.day(numbers[0]),
+        latest=days.day(numbers[-1]),
+        daily=tuple(daily),
+        kinds=tuple(sorted(kinds, key=lambda kind: (kind.latest, kind.sessions), reverse=True)),
+        explained=explained(details) or (Explained(explain_result_type(result_type), (), ()),),
+    )
+
+
+def _seen(policies: Sequence[PolicySeen]) -> Iterable[SeenView]:
+    """Latest first, as they come; each says what it changed."""
+    for one in policies:
+        before = [
+            other
+            for other in policies
+            if other is not one and other.policy.policy_type == one.policy.policy_type and other.first < one.first
+        ]
+        change = None
+        if before and one.policy.policy_type in (terms.STS, terms.TLSA):
+            change = _change(max(before, key=lambda other: other.first).policy, one.policy)
+        yield SeenView(one, sts_mode(one.policy) if one.policy.policy_type == terms.STS else None, change)
+
+
+def _change(before: Policy, after: Policy) -> str | None:
+    """What a policy changed; None where one of the two has no strings (Mail.ru sends none)."""
+    if not before.policy_string or not after.policy_string or before.policy_string == after.policy_string:
+        return None
+    modes = sts_mode(before), sts_mode(after)
+    if modes[0] != modes[1] and all(modes):
+        return f"mode {modes[0]} became {modes[1]}"
+    gone, come = (
+        len(set(one.policy_string) - set(other.policy_string)) for one, other in ((before, after), (after, before))
+    )
+    return f"{gone} {'line' if gone == 1 else 'lines'} went, {come} came"
+
+
+def _news(domains: Iterable[DomainView]) -> tuple[News, ...]:
+    news = []
+    for domain in domains:
+        for failure in domain.failures:
+            if recent := sum(failure.daily[-RECENT:]):
+                since = failure.latest - timedelta(days=RECENT - 1)
+                senders = sum(1 for kind in failure.kinds if kind.latest >= since)
+                news.append(News(domain, failure, recent, senders, failure.explained[0].explanation))
+    return tuple(sorted(news, key=lambda one: -one.sessions))
+
+
+def _silence(reports: int, latest: date, last: date) -> int:
+    silent = (last - latest).days
+    return silent if silent >= SILENT and reports >= REGULAR else 0
+
+
+def _sums(series: Iterable[Sequence[int]]) -> tuple[int, ...]:
+    return tuple(map(sum, zip(*series, strict=True)))
+
+
+def _named(name: str | None, nobody: str) -> str:
+    if name is None:
+        return nobody
+    readable = re.sub(r"[^a-z0-9.-]+", "_", name.lower())[:80].strip("._-")
+    return f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
