@@ -1,6 +1,7 @@
 """What any writer puts into an mbox comes out again, wherever the blocks are cut."""
 
 import io
+import itertools
 import mailbox
 import tempfile
 from pathlib import Path
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import builders
-from tlsrpt_ingest.sources.mbox import messages
+from tlsrpt_ingest.sources.mbox import lead, messages
 
 LINES = st.sampled_from(
     [
@@ -98,3 +99,16 @@ def entry(mail: bytes, end: bytes = b"\n", line: bytes = b"From a@example.com Mo
     lines = mail.split(end)
     quoted = [b">" + line if line.lstrip(b">").startswith(b"From ") else line for line in lines]
     return line + end + end.join(quoted) + end
+
+
+@given(st.binary(max_size=400), st.lists(st.integers(3, 400), unique=True, max_size=4), BLOCKS)
+def test_stretches_that_meet_have_each_message_once(octets: bytes, cuts: list[int], block: int) -> None:
+    octets = (
+        octets.replace(b"\1", b"\n\nFrom a Mon Jan  1 00:00:00 2024\n").replace(b"\2", b"\r\n").replace(b"\3", b"\n")
+    )
+    found = []
+    for begin, end in itertools.pairwise([0, *sorted(cuts), len(octets) + 500]):
+        stream = io.BytesIO(octets)
+        stream.seek(lead(begin))
+        found += list(messages(stream.read, block, begin, end))
+    assert found == list(messages(io.BytesIO(octets).read))
