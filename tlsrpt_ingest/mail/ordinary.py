@@ -52,7 +52,10 @@ def _open(octets: bytes) -> Mail:
     report = _REPORT.match(octets, part, part_end)
     if report is None:
         raise ValueError("a second part that is not plainly one gzip stream in base64")
-    gzip = _base64(octets[report.end() : part_end])
+    encoded = octets[report.end() : part_end]
+    if b"=" in encoded.rstrip(b"=\r\n"):  # where decoders differ
+        raise ValueError("base64 that goes on behind its padding")
+    gzip = _base64(encoded)
     sender, sender_in_angles, message_id, subject, domain, submitter = fields.group(5, 6, 7, 8, 9, 10)
     if "\n" in subject:
         subject = " ".join(subject.split())
