@@ -23,6 +23,13 @@ from tlsrpt_ingest.store.record import record
 
 TABLES = {*tables.metadata.tables, "alembic_version"}
 
+ONLY_MIGRATED = {"ix_report_day", "ix_delivery_rejected_at", "ix_delivery_rejected_uid"}
+"""Indexes that MariaDB cannot have, and Alembic not compare; `test_store_plans.py` sees that they are used."""
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Skipped unsupported reflection of expression-based index ix_report_day:sqlalchemy.exc.SAWarning"
+)
+
 
 @pytest.fixture
 def engine(database: str) -> Iterator[Engine]:
@@ -76,8 +83,12 @@ def test_each_earlier_revision_is_brought_up_with_its_rows(engine: Engine) -> No
 def test_the_migrated_schema_is_that_of_the_tables(engine: Engine) -> None:
     schema.upgrade(engine)
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": _differ})
+        context = MigrationContext.configure(connection, opts={"compare_type": _differ, "include_name": _compared})
         assert compare_metadata(context, tables.metadata) == []
+
+
+def _compared(name: str | None, _kind: str, _parents: object) -> bool:
+    return name not in ONLY_MIGRATED
 
 
 def _differ(context: MigrationContext, _there: object, _wanted: object, there: Any, wanted: Any) -> bool:

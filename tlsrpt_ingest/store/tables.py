@@ -224,6 +224,7 @@ delivery: Final = Table(
     UniqueConstraint("item", "part"),
     Index(None, "report_pk"),
     Index(None, "mailbox_pk", "uid"),
+    Index("ix_delivery_unsettled", "mailbox_pk", "settled", "outcome", "uid"),
 )
 """The ledger: what became of each document that reached us, or of each item that holds none."""
 
