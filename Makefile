@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 DEMO := .demo
 DATABASE := sqlite:///$(DEMO)/tlsrpt.db
 
-.PHONY: help demo test lint format docs bench fuzz clean
+.PHONY: help demo test lint format docs bench lock fuzz clean
 
 help:
 	@echo "make demo    read a small bundled archive into SQLite and show what is in it"
@@ -20,6 +20,7 @@ help:
 	@echo "make format  let ruff format and fix what it can"
 	@echo "make docs    write the generated pages of docs/reference/ again"
 	@echo "make bench   measure, side by side with parsedmarc, and write docs/performance.md"
+	@echo "make lock    pin every dependency with its hashes, in deploy/requirements.txt"
 	@echo "make fuzz    look for octets that break the parser, for FUZZ_SECONDS (an hour) a target"
 	@echo "make clean   remove what the others made"
 
@@ -55,6 +56,11 @@ docs: $(VENV)/.tools
 
 bench: $(VENV)/.tools
 	$(BIN)/python -m benchmarks.run
+
+lock: $(VENV)/.tools
+	$(PIP) install --group lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --all-extras \
+		--upgrade --custom-compile-command 'make lock' -o deploy/requirements.txt pyproject.toml
 
 fuzz: $(VENV)/.tools
 	$(PIP) install --group fuzz
