@@ -1,11 +1,11 @@
-"""Write the archive that `make demo` reads: a week in the reports mailbox of example.org, invented by us.
+"""Write the archive that `make demo` reads: eight weeks in the reports mailbox of example.org, invented by us.
 
 Each sender writes as its real counterpart does (docs/deviations.md), with names and addresses under example domains.
-The same octets every time.
+What happens: one day everything goes wrong, the MTA-STS policy goes from testing to enforce, Mail.ru falls silent, and
+in the last week a certificate expires. The same octets every time.
 """
 
 import base64
-import calendar
 import gzip
 import json
 import random
@@ -17,8 +17,17 @@ from pathlib import Path
 from typing import Any, Final
 
 DOMAIN: Final = "example.org"
-MONDAY: Final = datetime(2026, 3, 2, tzinfo=UTC)
-POLICY: Final = ["version: STSv1", "mode: enforce", "mx: mx1.example.org", "mx: mx2.example.org", "max_age: 604800"]
+OTHER_DOMAIN: Final = "example.net"
+DAYS: Final = [datetime(2026, 1, 12, tzinfo=UTC) + timedelta(days=number) for number in range(56)]
+EVERYTHING: Final = DAYS[8]
+"""The day on which everything went wrong."""
+ENFORCE: Final = DAYS[28]
+"""The day on which the policy became enforce."""
+SILENT: Final = DAYS[36]
+"""The day of Mail.ru's last report."""
+EXPIRED: Final = DAYS[52:55]
+"""The days on which the certificate of mx1 had expired."""
+SATURDAY: Final = 5
 TLSA: Final = [f"3 1 1 {'0f1e2d3c' * 8}", f"3 1 1 {'4b5a6978' * 8}"]
 
 FAILURES: Final = {
@@ -37,6 +46,18 @@ FAILURES: Final = {
 """The eleven result types of RFC 8460 section 4.3, with what a sender might say of each."""
 
 Json = dict[str, Any]
+
+
+def policy(day: datetime) -> list[str]:
+    """The MTA-STS policy of a day."""
+    mode = "testing" if day < ENFORCE else "enforce"
+    return ["version: STSv1", f"mode: {mode}", "mx: mx1.example.org", "mx: mx2.example.org", "max_age: 604800"]
+
+
+def sessions(day: datetime, rng: random.Random, busy: int) -> int:
+    """Sessions of a day: fewer on weekends, more as the weeks go by."""
+    weekend = day.weekday() >= SATURDAY
+    return int(rng.uniform(0.8, 1.2) * busy * (0.45 if weekend else 1.0) * (1 + DAYS.index(day) / 150))
 
 
 def entry(policy: Json, successful: int, failures: Sequence[Json] | None = None, failed: int | None = None) -> Json:
@@ -69,38 +90,43 @@ def report(organization: str, contact: str | None, report_id: str, day: datetime
     }
 
 
-def google(day: datetime, rng: random.Random) -> bytes:
+def google(day: datetime, domain: str, rng: random.Random) -> bytes:
     """Google: report-id without @, another one in the Subject, no failure-details where nothing failed."""
-    sts = {"policy-type": "sts", "policy-string": POLICY, "policy-domain": DOMAIN, "mx-host": ["mx1.example.org"]}
-    expired = [failure("certificate-expired", 17)] if day.weekday() == calendar.THURSDAY else None
+    sts = {"policy-type": "sts", "policy-string": policy(day), "policy-domain": domain, "mx-host": ["mx1.example.org"]}
+    expired = None
+    if day in EXPIRED:
+        expired = [failure("certificate-expired", sessions(day, rng, 20 if domain == DOMAIN else 3))]
     body = report(
         "Google Inc.",
         "smtp-tls-reporting@google.example",
-        f"{day:%Y-%m-%dT00:00:00Z}_{DOMAIN}",
+        f"{day:%Y-%m-%dT00:00:00Z}_{domain}",
         day,
-        [entry(sts, rng.randrange(200, 400), expired)],
+        [entry(sts, sessions(day, rng, 300 if domain == DOMAIN else 40), expired)],
     )
-    return mail(body, day, "google.example", f"<{day:%Y.%m.%dT00.00.00Z}+{DOMAIN}@google.example>")
+    return mail(body, day, "google.example", f"<{day:%Y.%m.%dT00.00.00Z}+{domain}@google.example>")
 
 
 def microsoft(day: datetime, rng: random.Random) -> bytes:
     """Microsoft: the same sessions under sts and under tlsa, TLSA records packed in one string, times without Z."""
-    sts = {"policy-type": "sts", "policy-string": POLICY, "policy-domain": DOMAIN}
+    sts = {"policy-type": "sts", "policy-string": policy(day), "policy-domain": DOMAIN}
     tlsa = {"policy-type": "tlsa", "policy-string": [json.dumps(TLSA)], "policy-domain": DOMAIN}
-    sessions = rng.randrange(50, 150)
+    count = sessions(day, rng, 100)
     report_id = f"{134_000_000_000_000_000 + rng.randrange(10**15)}+{DOMAIN}"
+    expired = None
+    if day in EXPIRED:
+        expired = [failure("validation-failure", 4) | {"failure-reason-code": "ValidationFailure"}]
     body = report(
         "Microsoft Corporation",
         "tlsrpt-noreply@microsoft.example",
         report_id,
         day,
-        [entry(sts, sessions), entry(tlsa, sessions)],
+        [entry(sts, count, expired), entry(tlsa, count)],
     )
     body["date-range"] = {name: value.removesuffix("Z") for name, value in body["date-range"].items()}
     return mail(body, day, "microsoft.example", report_id)
 
 
-def mail_ru(day: datetime) -> bytes:
+def mail_ru(day: datetime, rng: random.Random) -> bytes:
     """Mail.ru: ends at the next midnight, bare policy, failures that add up to more than their total."""
     bare = {"policy-type": "sts", "policy-domain": DOMAIN}
     reasons = ("bad https response code: 404", "bad https response code: 500")
@@ -108,8 +134,10 @@ def mail_ru(day: datetime) -> bytes:
         {"result-type": "sts-policy-fetch-error", "failed-session-count": 1, "failure-reason-code": reason}
         for reason in reasons
     ]
-    report_id = "b28254de-0000-4000-8000-4c3b92da8b25@mail.ru.example"
-    body = report("Mail.ru", "tls_support@corp.mail.ru.example", report_id, day, [entry(bare, 0, failures, failed=1)])
+    failed = day == EVERYTHING
+    report_id = f"b28254de-{DAYS.index(day):04}-4000-8000-4c3b92da8b25@mail.ru.example"
+    entries = [entry(bare, sessions(day, rng, 15), failures if failed else None, failed=int(failed))]
+    body = report("Mail.ru", "tls_support@corp.mail.ru.example", report_id, day, entries)
     body["date-range"]["end-datetime"] = f"{day + timedelta(days=1):%Y-%m-%dT00:00:00Z}"
     # Its mails end without the closing boundary.
     return mail(body, day, "mail.ru.example", f"<{report_id}>").rstrip().removesuffix(b"--") + b"\n"
@@ -127,8 +155,13 @@ def mox(day: datetime) -> bytes:
     """mox: one report over the MX host (tlsa) and over every recipient domain behind it."""
     tlsa = {"policy-type": "tlsa", "policy-string": TLSA, "policy-domain": "mx1.example.org", "mx-host": []}
     entries = [entry(tlsa, 5, [])]
-    for domain in (DOMAIN, "example.net"):
-        sts = {"policy-type": "sts", "policy-string": POLICY, "policy-domain": domain, "mx-host": ["mx1.example.org"]}
+    for domain in (DOMAIN, OTHER_DOMAIN):
+        sts = {
+            "policy-type": "sts",
+            "policy-string": policy(day),
+            "policy-domain": domain,
+            "mx-host": ["mx1.example.org"],
+        }
         entries.append(entry(sts, 2, []))
     report_id = f"{day:%Y%m%d}.{DOMAIN}@mox.example"
     return mail(report("mox.example", "postmaster@mox.example", report_id, day, entries), day, "mox.example", report_id)
@@ -151,7 +184,7 @@ def all_failures(day: datetime) -> Json:
     """A failure of each kind, from one sender: a day on which everything went wrong."""
     dane = ("tlsa-invalid", "dnssec-invalid", "dane-required")
     details = [failure(kind, position + 1) for position, kind in enumerate(FAILURES)]
-    sts = {"policy-type": "sts", "policy-string": POLICY, "policy-domain": DOMAIN, "mx-host": ["mx1.example.org"]}
+    sts = {"policy-type": "sts", "policy-string": policy(day), "policy-domain": DOMAIN, "mx-host": ["mx1.example.org"]}
     tlsa = {"policy-type": "tlsa", "policy-string": TLSA, "policy-domain": "mx1.example.org"}
     entries = [
         entry(sts, 40, [detail for detail in details if detail["result-type"] not in dane]),
@@ -234,28 +267,31 @@ def message(headers: Mapping[str, str], day: datetime, body: str) -> bytes:
     return ("".join(f"{name}: {value}\n" for name, value in fields.items()) + "\n" + body).encode()
 
 
-def week(rng: random.Random) -> Iterator[bytes]:
-    """The mails of a week in order of arrival; the last one arrives twice."""
-    for number in range(7):
-        day = MONDAY + timedelta(days=number)
-        yield google(day, rng)
+def weeks(rng: random.Random) -> Iterator[bytes]:
+    """The mails of eight weeks in order of arrival; the last one arrives twice."""
+    for day in DAYS:
+        for domain in (DOMAIN, OTHER_DOMAIN):
+            yield google(day, domain, rng)
         yield microsoft(day, rng)
+        if day <= SILENT:
+            yield mail_ru(day, rng)
         yield from other_mail(day)
-    for sender in (mail_ru, stalwart, mox):
-        yield sender(MONDAY)
-    yield mox(MONDAY)
+        if day.weekday() == SATURDAY:
+            yield stalwart(day)
+            yield mox(day)
+    yield mox(DAYS[-2])
 
 
 def write(folder: Path) -> None:
     """Write the archive into `folder`: two mboxes, a mail and a bare report."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = random.Random(8460)  # noqa: S311 - for sessions, not for secrets
-    for name, mails in (("week.mbox", week(rng)), ("broken.mbox", broken(MONDAY))):
+    for name, mails in (("weeks.mbox", weeks(rng)), ("broken.mbox", broken(DAYS[-1]))):
         with (folder / name).open("wb") as file:
             for octets in mails:
                 file.write(b"From MAILER-DAEMON Mon Mar  2 00:00:00 2026\n" + octets + b"\n")
-    (folder / "postfix.eml").write_bytes(postfix(MONDAY))
-    (folder / "every-failure.json.gz").write_bytes(packed(all_failures(MONDAY)))
+    (folder / "postfix.eml").write_bytes(postfix(EVERYTHING))
+    (folder / "every-failure.json.gz").write_bytes(packed(all_failures(EVERYTHING)))
 
 
 if __name__ == "__main__":
