@@ -29,6 +29,9 @@ COUNT: Final = 10**12
 ROWS: Final = 5_000
 """Rows that are fetched at a time."""
 
+LEAST: Final = 28
+"""Days of a period that reports do not fill."""
+
 OTHER: Final = "other result types"
 """What result types beyond RESULT_TYPES are summed under."""
 
@@ -107,15 +110,23 @@ class Days:
         return self.first + timedelta(days=number)
 
 
-def latest_day(engine: Engine, now: datetime) -> date | None:
-    """The UTC day of the latest counted report; one that is dated beyond tomorrow is no measure of anything."""
+def period(engine: Engine, now: datetime, most: int) -> tuple[date, date]:
+    """The last `most` days up to the latest report, or fewer where reports do not go back as far (LEAST at least).
+
+    UTC days, both included. A report that is dated beyond tomorrow is no measure of anything.
+    """
+    moment = now.astimezone(UTC).replace(tzinfo=None)
     report = tables.report.c
-    asked = select(func.max(report.start_datetime)).where(
-        report.conflicts_with.is_(None), report.start_datetime < _naive(now) + timedelta(days=1)
-    )
+    counted = (report.conflicts_with.is_(None), report.start_datetime < moment + timedelta(days=1))
     with speaking(engine), engine.connect() as connection:
-        found: datetime | None = connection.scalar(asked)
-    return found.date() if found else None
+        latest = connection.scalar(select(func.max(report.start_datetime)).where(*counted))
+        last = latest.date() if latest else moment.date()
+        begin = datetime.combine(last - timedelta(days=most - 1), time())
+        earliest = connection.scalar(
+            select(func.min(report.start_datetime)).where(*counted, report.start_datetime >= begin)
+        )
+    first = min(earliest.date() if earliest else last, last - timedelta(days=LEAST - 1))
+    return max(first, begin.date()), last
 
 
 def days(engine: Engine, first: date, last: date) -> Days:
@@ -282,7 +293,3 @@ def within(first: date, last: date) -> list[ColumnElement[bool]]:
         report.start_datetime >= datetime.combine(first, time()),
         report.start_datetime < datetime.combine(last + timedelta(days=1), time()),
     ]
-
-
-def _naive(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(tzinfo=None)

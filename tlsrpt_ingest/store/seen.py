@@ -1,7 +1,7 @@
 """What senders saw and how they wrote: policies, deviations, and deliveries that count for nothing. Reads only."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from typing import Final
 
@@ -66,18 +66,24 @@ def policies_seen(engine: Engine, since: date, domains: Collection[str | None]) 
         .order_by(view.last_day.desc(), view.first_day.desc(), view.reports.desc())
         .execution_options(yield_per=ROWS)
     )
-    found: dict[str | None, list[PolicySeen]] = {domain: [] for domain in domains}
+    found: dict[str | None, dict[tuple[str, str], PolicySeen]] = {domain: {} for domain in domains}
     with speaking(engine), engine.connect() as connection:
         for domain, policy_type, strings, hosts, first, last, reports in connection.execute(asked):
-            if domain in found and len(found[domain]) < POLICIES:
+            if domain not in found:
+                continue
+            # The same policy, whether its sender lists the MX hosts beside it (Google) or not (Microsoft).
+            key = (policy_type, strings)
+            if known := found[domain].get(key):
+                found[domain][key] = replace(known, first=min(known.first, first), reports=known.reports + reports)
+            elif len(found[domain]) < POLICIES:
                 policy = Policy(
                     policy_type=policy_type,
                     policy_domain=domain,
                     policy_string=tuple(loads(strings)),
                     mx_host=tuple(loads(hosts)),
                 )
-                found[domain].append(PolicySeen(policy, first, last, reports))
-    return found
+                found[domain][key] = PolicySeen(policy, first, last, reports)
+    return {domain: list(policies.values()) for domain, policies in found.items()}
 
 
 def deviations_met(

@@ -4,7 +4,7 @@ Bars are drawn in a box whose width is the number of days and which the page str
 beside it, so that they keep their size on any screen.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
@@ -16,6 +16,9 @@ LEAST: Final = 2
 
 SPARKS: Final = 60
 """Bars of a sparkline; with more days a bar stands for several."""
+
+DAILY: Final = 190
+"""Rows of a chart's table, and bars of a row of failures; with more days a table has weeks."""
 
 TICKS: Final = 4
 """Labels of a day axis; on a phone there is no room for more."""
@@ -30,6 +33,19 @@ class Tick:
     anchor: str
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A row of a chart's table: the days of `numbers[start:stop]`."""
+
+    label: str
+    start: int
+    stop: int
+
+    def total(self, numbers: Sequence[int]) -> int:
+        """Their sum."""
+        return sum(numbers[self.start : self.stop])
+
+
 def bars(numbers: Sequence[int], *, down: bool = False) -> Markup:
     """The path of a bar for each number but 0, in a box of `len(numbers)` by 100: up from its floor, or down."""
     highest = max(numbers, default=0)
@@ -42,12 +58,35 @@ def bars(numbers: Sequence[int], *, down: bool = False) -> Markup:
     return Markup("".join(drawn))  # noqa: S704 - numbers only
 
 
-def spark(numbers: Sequence[int]) -> list[int]:
-    """The numbers, or sums of several neighbours, so that there are at most SPARKS; the last one is a whole sum."""
-    size = -(-len(numbers) // SPARKS)
-    short = len(numbers) % size if size else 0
-    heads = [sum(numbers[:short])] if short else []
-    return heads + [sum(numbers[start : start + size]) for start in range(short, len(numbers), size or 1)]
+def spark(numbers: Sequence[int], most: int = SPARKS) -> list[int]:
+    """The numbers, or sums of several neighbours, so that there are at most `most`; the last one is a whole sum."""
+    return [sum(numbers[start:stop]) for start, stop in _steps(len(numbers), -(-len(numbers) // most))]
+
+
+def sums(series: Iterable[Sequence[int]]) -> tuple[int, ...]:
+    """The sums of each day over several series."""
+    return tuple(map(sum, zip(*series, strict=True)))
+
+
+def rows(first: date, count: int) -> list[Stretch]:
+    """What the rows of a chart's table are about, the latest first: days, or weeks where these would be too many."""
+    steps = _steps(count, 1 if count <= DAILY else 7)
+    return [
+        Stretch(
+            f"{first + timedelta(days=start)}"
+            + (f" to {first + timedelta(days=stop - 1)}" if stop - start > 1 else ""),
+            start,
+            stop,
+        )
+        for start, stop in reversed(steps)
+    ]
+
+
+def _steps(count: int, size: int) -> list[tuple[int, int]]:
+    """From 0 to `count` in steps of `size`; the first one is shorter where they do not fit."""
+    short = count % size if size else 0
+    heads = [(0, short)] if short else []
+    return heads + [(start, start + size) for start in range(short, count, size or 1)]
 
 
 def ticks(first: date, last: date) -> list[Tick]:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from tlsrpt_ingest.outcome import Outcome
+from tlsrpt_ingest.output.site.charts import sums
 from tlsrpt_ingest.output.summary import SILENT
 from tlsrpt_ingest.rfc8460 import FailureDetail, Policy, PolicyEntry, terms
 from tlsrpt_ingest.rfc8460.explanations import Explanation, explain, explain_result_type, sts_mode
@@ -270,10 +271,10 @@ def overview(
     return Overview(
         days=days,
         domains=tuple(ordered),
-        successful=_sums(part.successful for part in parts),
-        failed=_sums(part.failed for part in parts),
+        successful=sums(part.successful for part in parts),
+        failed=sums(part.failed for part in parts),
         failures={
-            result_type: _sums(part.failures[result_type] for part in parts if result_type in part.failures)
+            result_type: sums(part.failures[result_type] for part in parts if result_type in part.failures)
             for result_type in list(types)[: len(terms.RESULT_TYPES) + 4]
         },
         senders=all_senders(days, deviations),
@@ -367,10 +368,6 @@ def _news(domains: Iterable[DomainView]) -> tuple[News, ...]:
 def _silence(reports: int, latest: date, last: date) -> int:
     silent = (last - latest).days
     return silent if silent >= SILENT and reports >= REGULAR else 0
-
-
-def _sums(series: Iterable[Sequence[int]]) -> tuple[int, ...]:
-    return tuple(map(sum, zip(*series, strict=True)))
 
 
 def _named(name: str | None, nobody: str) -> str:

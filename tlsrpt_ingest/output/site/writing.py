@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -15,7 +15,7 @@ from tlsrpt_ingest.output.site.content import DomainView
 from tlsrpt_ingest.output.site.folder import Folder, open_folder
 from tlsrpt_ingest.rfc8460 import FailureDetail, Policy
 from tlsrpt_ingest.store import ask, kept, seen
-from tlsrpt_ingest.store.days import Days, DomainDays, days, latest_day
+from tlsrpt_ingest.store.days import Days, DomainDays, days, period
 from tlsrpt_ingest.store.readiness import Readiness, readiness_of
 
 REPORTS: Final = 100
@@ -43,15 +43,14 @@ class Written:
     removed: int
 
 
-def write_site(engine: Engine, path: Path, period: int, now: datetime) -> Written:
-    """Write the pages of the last `period` days up to the latest report into a folder. `now` has a zone.
+def write_site(engine: Engine, path: Path, most: int, now: datetime) -> Written:
+    """Write the pages of the last `most` days up to the latest report into a folder. `now` has a zone.
 
     Raises Misconfigured or Unavailable; the pages that are there stay whole.
     """
     now = now.astimezone(UTC)
-    last = latest_day(engine, now) or now.date()
     with open_folder(path) as folder:
-        _write(engine, folder, last - timedelta(days=period - 1), last, now)
+        _write(engine, folder, *period(engine, now, most), now)
         folder.finish()
         return Written(folder.pages, folder.written, folder.removed)
 
