@@ -5,21 +5,20 @@ tests/servers/test_store_servers.py; locks, deadlocks and connections all taken 
 """
 
 import os
+import signal
 import sqlite3
 import subprocess
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
 from tests import builders
 from tests.end_to_end.archives import small_mboxes
 from tests.end_to_end.databases import outcomes, ready, rows
 from tests.installed import PATIENCE, Program, Ran
-from tests.servers.databases import postgresql_running
+from tests.servers.databases import postgresql_of_its_own
 from tests.servers.process import program as server_program
-from tlsrpt_ingest.store.engine import open_engine
 
 FILES, MAILS = 20, 30
 
@@ -155,21 +154,21 @@ def test_a_database_of_a_newer_version(program: Program, tmp_path: Path, words: 
     says(program(*words, "--database", database), 78, "newer", "upgrade")
 
 
-def test_postgresql_restarts_in_the_middle(program: Program, archive: list[Path], tmp_path: Path) -> None:
-    with postgresql_running({"fsync": "off"}) as server:
-        database = ready(program, f"{server}/postgres")
-        engine = open_engine(database)
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["fast", "immediate"])
+def test_postgresql_is_restarted_in_the_middle(
+    program: Program, archive: list[Path], tmp_path: Path, how: signal.Signals
+) -> None:
+    with postgresql_of_its_own({"fsync": "off"}) as server:
+        database = ready(program, f"{server.url}/postgres")
         with program.started("backfill", "--database", database, *archive) as process:
             while process.poll() is None and outcomes(database).total() < MAILS:
                 pass
-            # What a restart does to those who are connected, the postmaster's own included.
-            with engine.connect() as connection:
-                connection.execute(
-                    text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
-                )
+            server.stop(how)
             _out, err = process.communicate(timeout=PATIENCE)
-        engine.dispose()
-        if process.returncode:  # it may have been between two batches, and connected again
-            says(Ran(process.returncode, "", err.decode()), 75, "is not available")
+        says(Ran(process.returncode, "", err.decode()), 75, "is not available")
+        away = program("backfill", "--database", database, *archive)
+        says(away, 75, "is not available")
+        server.start()
+        assert 0 < outcomes(database).total() < FILES * MAILS
         assert program("backfill", "--database", database, *archive).status == 0
         assert rows(database) == undisturbed(program, archive, tmp_path)
