@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 from tlsrpt_ingest import limits
 from tlsrpt_ingest.check import Check
-from tlsrpt_ingest.posture import published as kinds
 from tlsrpt_ingest.posture.codes import found
 from tlsrpt_ingest.posture.lookup import Answer, Lookup, LookupFailed
 from tlsrpt_ingest.posture.published import Published
 from tlsrpt_ingest.posture.txt import unanswered
 from tlsrpt_ingest.rfc8460.seen import Tlsa
+from tlsrpt_ingest.store.published import MX, TLSA
 
 
 def mx_checks(lookup: Lookup, published: Published) -> Iterator[Check]:
@@ -32,7 +32,7 @@ def mx_checks(lookup: Lookup, published: Published) -> Iterator[Check]:
         published.takes_mail = False
         yield found(what, "mx-null", "a null MX (RFC 7505): the domain takes no mail, so it needs nothing of all this")
         return
-    published.keep(kinds.MX, "\n".join(f"{preference} {host}" for preference, host in answer.values) or None)
+    published.keep(MX, "\n".join(f"{preference} {host}" for preference, host in answer.values) or None)
     hosts = [host for host in dict.fromkeys(hosts) if host]
     if answer.values:
         yield found(what, "mx", f"{', '.join(hosts)}{answer.way}")
@@ -66,7 +66,7 @@ def tlsa_checks(lookup: Lookup, published: Published) -> Iterator[Check]:
         except LookupFailed as failed:
             yield unanswered(f"TLSA of {host}", failed)
             continue
-        published.keep(kinds.TLSA, "\n".join(sorted(map(str, answer.values))) or None, host)
+        published.keep(TLSA, "\n".join(sorted(map(str, answer.values))) or None, host)
         if answer.values:
             yield from _usable(host, answer, published)
         else:

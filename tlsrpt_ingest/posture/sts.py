@@ -8,7 +8,6 @@ from typing import Final
 
 from tlsrpt_ingest import rfc8461
 from tlsrpt_ingest.check import Check
-from tlsrpt_ingest.posture import published as kinds
 from tlsrpt_ingest.posture.codes import found
 from tlsrpt_ingest.posture.connection import ConnectionFailed
 from tlsrpt_ingest.posture.fetch import PATH, Fetched, fetch
@@ -16,6 +15,7 @@ from tlsrpt_ingest.posture.lookup import Lookup, LookupFailed
 from tlsrpt_ingest.posture.published import Published
 from tlsrpt_ingest.posture.txt import DAY, Txt, unanswered, unknown_fields
 from tlsrpt_ingest.rfc8461 import InvalidPolicy, Policy
+from tlsrpt_ingest.store.published import STS_POLICY, STS_RECORD
 
 WEEK: Final = 7 * DAY
 
@@ -38,7 +38,7 @@ def sts_checks(lookup: Lookup, web: Web, published: Published) -> Iterator[Check
     txt = Txt(name, rfc8461.VERSION, "sts", rfc8461.parse_record)
     yield from txt.check(lookup)
     if txt.answer is not None:
-        published.keep(kinds.STS_RECORD, txt.text)
+        published.keep(STS_RECORD, txt.text)
         published.sts_ttl = txt.answer.ttl
     if txt.record is not None:
         published.sts_record = txt.record
@@ -64,7 +64,7 @@ def _policy_checks(lookup: Lookup, web: Web, published: Published) -> Iterator[C
         yield unanswered(host, failed)
         return
     if not answer.values:
-        published.keep(kinds.STS_POLICY, None)
+        published.keep(STS_POLICY, None)
         yield found(host, "policy-host-missing", answer.absence)
         return
     try:
@@ -74,7 +74,7 @@ def _policy_checks(lookup: Lookup, web: Web, published: Published) -> Iterator[C
         return
     yield from _fetched(host, fetched, answer.way)
     what = f"policy of {published.domain}"
-    published.keep(kinds.STS_POLICY, fetched.content.decode("utf-8", "replace"))
+    published.keep(STS_POLICY, fetched.content.decode("utf-8", "replace"))
     try:
         published.policy = policy = rfc8461.parse_policy(fetched.content)
     except InvalidPolicy as error:

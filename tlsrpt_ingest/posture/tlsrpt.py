@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 from tlsrpt_ingest.check import Check
 from tlsrpt_ingest.posture.codes import found
 from tlsrpt_ingest.posture.lookup import Lookup
-from tlsrpt_ingest.posture.published import TLSRPT_RECORD, Published
+from tlsrpt_ingest.posture.published import Published
 from tlsrpt_ingest.posture.txt import Txt, unknown_fields
 from tlsrpt_ingest.rfc8460 import record
+from tlsrpt_ingest.store.published import TLSRPT_RECORD
 
 SCHEMES: Final = ("mailto", "https")
 
