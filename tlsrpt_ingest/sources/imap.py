@@ -44,7 +44,7 @@ class Unsettled(Protocol):
 class Ledger(Protocol):
     """What the source asks the ledger of the database, and tells it."""
 
-    def known(self, mailbox: Mailbox, low: int, high: int, attempts: int) -> frozenset[int]:
+    def known(self, mailbox: Mailbox, low: int, high: int, attempts: int) -> Collection[int]:
         """UIDs from `low` to `high` with a final outcome, or rejected `attempts` times."""
         ...
 
@@ -123,7 +123,7 @@ class ImapSource:
             if disposer := self._ready():
                 self._ledger.settled(self._mailbox, list(disposer.dispose(action, uids)))
 
-    def _known(self, mailbox: Mailbox, low: int, high: int) -> frozenset[int]:
+    def _known(self, mailbox: Mailbox, low: int, high: int) -> Collection[int]:
         return self._ledger.known(mailbox, low, high, self._session.account.attempts)
 
     def _finish(self) -> None:

@@ -2,7 +2,7 @@
 
 import imaplib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, Final
 
 from tlsrpt_ingest import limits
@@ -31,8 +31,8 @@ ROTTEN_IN_A_ROW: Final = 5
 
 _QUARTERS: Final = 4
 
-Known = Callable[[Mailbox, int, int], frozenset[int]]
-"""Asks the ledger: the UIDs between two (both included) that need not be read."""
+Known = Callable[[Mailbox, int, int], Collection[int]]
+"""Asks the ledger: the UIDs between two (both included) that need not be read, each once."""
 
 
 class Reader:
@@ -76,20 +76,25 @@ class Reader:
             return
         last = self._session.uidnext - 1
         if self._session.exists <= WINDOW or last < 1:
-            yield from self._window(1, limits.UID, everything=True)
+            uids = self._search("ALL", 1, limits.UID)
+            yield from self._todo(uids, self._known(self._mailbox, uids[0], uids[-1]) if uids else ())
             return
         for low in range(1, last + 1, WINDOW):
-            yield from self._window(low, low + WINDOW - 1)
+            high = min(low + WINDOW - 1, last)
+            done = self._known(self._mailbox, low, high)
+            # Where the ledger has every UID that there can be, the server need not be asked: a million messages that
+            # are kept cost a poll a handful of counts.
+            if len(done) < high - low + 1:
+                yield from self._todo(self._search(["UID", f"{low}:{high}"], low, high), done)
 
-    def _window(self, low: int, high: int, *, everything: bool = False) -> Iterator[list[int]]:
-        asked = "ALL" if everything else ["UID", f"{low}:{high}"]
-        found = self._session.persistently(lambda: self._session.client.search(asked))
+    def _search(self, criteria: str | list[str], low: int, high: int) -> list[int]:
+        found = self._session.persistently(lambda: self._session.client.search(criteria))
         # A range with nothing in it may be answered with the last message (RFC 3501 section 6.4.8).
-        uids = sorted(uid for uid in found if low <= uid <= high)
-        if uids:
-            done = self._known(self._mailbox, uids[0], uids[-1])
-            if todo := [uid for uid in uids if uid not in done]:
-                yield todo
+        return sorted(uid for uid in found if low <= uid <= high)
+
+    def _todo(self, uids: Sequence[int], done: Collection[int]) -> Iterator[list[int]]:
+        if todo := [uid for uid in uids if uid not in done]:
+            yield todo
 
     def _sizes(self, uids: Sequence[int]) -> dict[int, int]:
         """The sizes of those that are there; 0 where the server stumbles: fetching it by itself says over what."""

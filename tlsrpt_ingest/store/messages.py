@@ -6,7 +6,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, func, literal_column, select, update
 
 from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.store import tables
@@ -17,6 +17,9 @@ from tlsrpt_ingest.store.speaking import speaking
 
 PAGE: Final = 500
 """Messages of one page, and UIDs of one statement."""
+
+_REJECTED: Final[ColumnElement[str]] = literal_column("'rejected'")
+"""Spelled out, so that the database sees that the partial index has these rows."""
 
 Epoch = tuple[str, str, int]
 """Account, mailbox and UIDVALIDITY."""
@@ -38,41 +41,53 @@ class Messages:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def known(self, mailbox: Epoch, low: int, high: int, attempts: int) -> frozenset[int]:
+    def known(self, mailbox: Epoch, low: int, high: int, attempts: int) -> Collection[int]:
         """UIDs from `low` to `high`, both included, that need no reading: final, or rejected `attempts` times."""
         delivery = tables.delivery.c
         with speaking(self._engine), self._engine.connect() as connection:
-            pk = _pk(connection, mailbox)
-            there = select(delivery.uid).where(delivery.mailbox_pk == pk, delivery.uid.between(low, high))
-            again = there.where(delivery.outcome == str(Outcome.REJECTED), delivery.attempts < attempts)
-            return frozenset(connection.scalars(there)) - frozenset(connection.scalars(again))
+            within = (delivery.mailbox_pk == _pk(connection, mailbox), delivery.uid.between(low, high))
+            again = select(delivery.uid).where(*within, delivery.outcome == _REJECTED, delivery.attempts < attempts)
+            open_cases = frozenset(connection.scalars(again))
+            everything = range(low, high + 1)
+            # Counted in the index, where a million messages are a twentieth of a second.
+            count = connection.scalar(select(func.count(delivery.uid.distinct())).where(*within))
+            if count == len(everything) and not open_cases:
+                return everything
+            return frozenset(connection.scalars(select(delivery.uid).where(*within))) - open_cases
 
     def unsettled(self, mailbox: Epoch, outcomes: Collection[Outcome]) -> Iterator[MessageRow]:
-        """Messages with one of these outcomes for which the owner's wish is still to be done, by UID.
+        """Messages with one of these outcomes for which the owner's wish is still to be done, by outcome and UID.
 
         Read page by page: what is settled meanwhile is not seen again.
         """
+        for outcome in sorted(outcomes):
+            last = 0
+            while page := self._unsettled(mailbox, outcome, last):
+                yield from (row for row in page if row.outcome is outcome)
+                last = page[-1].uid
+
+    def _unsettled(self, mailbox: Epoch, outcome: Outcome, last: int) -> list[MessageRow]:
+        """The next messages of which some part has this outcome."""
         delivery = tables.delivery.c
-        last = 0
-        while True:
-            with speaking(self._engine), self._engine.connect() as connection:
-                rows = connection.execute(
-                    select(delivery.uid, delivery.outcome, delivery.digest)
-                    .where(delivery.mailbox_pk == _pk(connection, mailbox), delivery.uid > last)
-                    .where(delivery.settled.is_(False))
-                    .order_by(delivery.uid)
-                    .limit(PAGE)
-                ).all()
-            if not rows:
-                return
-            # The last message of a full page may go on in the next one.
-            last = rows[-1].uid - 1 if len(rows) == PAGE and rows[0].uid != rows[-1].uid else rows[-1].uid
-            for uid, parts in groupby(rows, key=itemgetter(0)):
-                if uid <= last:
-                    found = list(parts)
-                    outcome = Outcome.gravest([Outcome(part.outcome) for part in found])
-                    if outcome in outcomes:
-                        yield MessageRow(uid, outcome, found[0].digest)
+        with speaking(self._engine), self._engine.connect() as connection:
+            open_ones = (delivery.mailbox_pk == _pk(connection, mailbox), delivery.settled.is_(False))
+            uids = connection.scalars(
+                select(delivery.uid)
+                .where(*open_ones, delivery.outcome == str(outcome), delivery.uid > last)
+                .distinct()
+                .order_by(delivery.uid)
+                .limit(PAGE)
+            ).all()
+            parts = connection.execute(
+                select(delivery.uid, delivery.outcome, delivery.digest)
+                .where(*open_ones, delivery.uid.in_(uids))
+                .order_by(delivery.uid)
+            ).all()
+        rows = []
+        for uid, group in groupby(parts, key=itemgetter(0)):
+            found = list(group)
+            rows.append(MessageRow(uid, Outcome.gravest([Outcome(part.outcome) for part in found]), found[0].digest))
+        return rows
 
     def settled(self, mailbox: Epoch, uids: Collection[int]) -> None:
         """The owner's wish is done with these messages."""
