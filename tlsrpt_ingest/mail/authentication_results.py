@@ -16,6 +16,7 @@ from tlsrpt_ingest.mail.entity import fields
 
 _FIELD: Final = b"authentication-results"
 _NAMES: Final = frozenset({_FIELD, b"received"})
+_DOMAIN: Final = re.compile(r"[a-z0-9_.-]{1,253}")
 _LENGTH: Final = 8 * limits.NAME
 _PIECE: Final = re.compile(r"\\.|.", re.DOTALL)
 _CLAUSE: Final = re.compile(r'(?:[^;"]|"(?:[^"\\]|\\.)*")+')
@@ -88,6 +89,11 @@ def _dkim(authserv_id: str, clauses: list[str]) -> Iterator[Result]:
         yield Result(
             authserv_id,
             pairs[0][1].lower(),
-            domain.lower().rstrip(".")[: limits.NAME] or None,
-            given.get("header.s", "").lower()[: limits.NAME] or None,
+            _name(domain),
+            _name(given.get("header.s", "")),
         )
+
+
+def _name(text: str) -> str | None:
+    found = _DOMAIN.fullmatch(text.lower().rstrip("."))
+    return found and found[0]

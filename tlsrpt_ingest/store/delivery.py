@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from tlsrpt_ingest.errors import Unreadable
+from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.rfc8460 import Reading
+from tlsrpt_ingest.verdict import Authentication
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +22,8 @@ class Place:
 class Delivery:
     """One document of an item, or the whole item where it holds none: one row of the ledger.
 
-    Exactly one of three: `reading` and `document` are set (a report), `failure` is set (rejected), or neither (not a
-    report).
+    Exactly one of three: `reading` and `document` are set (a report), `failure` is set (rejected, or refused), or
+    neither (not a report).
     """
 
     item: bytes
@@ -42,5 +44,9 @@ class Delivery:
     """The gzip stream of the document that was read."""
     failure: Unreadable | None = None
     octets: bytes | None = None
-    """The item's octets, where its source cannot be read again: the ledger keeps them if the delivery is rejected."""
+    """The item's octets, where its source may not be read again: the ledger keeps them while the outcome is open."""
     place: Place | None = None
+    authentication: Authentication | None = None
+    """Who vouches for it; None where nobody looked."""
+    refused: Outcome | None = None
+    """UNAUTHENTICATED or FOREIGN, where the report can be read and does not count; `failure` says why."""

@@ -28,6 +28,11 @@ def conflicting_identity(counted: bytes, fields: bytes, content: bytes) -> bytes
     return counted[:START] + hashlib.sha256(fields + hashlib.sha256(content).digest()).digest()[:12]
 
 
+def signers_identity(counted: bytes, fields: bytes, domain: str) -> bytes:
+    """The identity of a report that has the identity `counted` and another sender, for whom `domain` vouches."""
+    return counted[:START] + hashlib.sha256(fields + domain.encode()).digest()[:12]
+
+
 def identifying_fields(
     organization_name: str | None, report_id: str, start: str, end: str, domains: Iterable[str | None]
 ) -> bytes:

@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 from tlsrpt_ingest import limits
 from tlsrpt_ingest.errors import Unreadable
+from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.store.delivery import Delivery
 from tlsrpt_ingest.store.rows import ReportRows, report_rows
 from tlsrpt_ingest.store.speaking import is_of_the_data, words
+from tlsrpt_ingest.verdict import Authentication
 
 
 class Prepared(NamedTuple):
@@ -26,12 +28,20 @@ class Prepared(NamedTuple):
     subject: str | None = None
     submitter: str | None = None
     stage: str | None = None
-    """With `code` and `reason` why it is rejected; None where it is not."""
+    """With `code` and `reason` why it does not count; None where it does."""
     code: str | None = None
     reason: str | None = None
     place: tuple[str, str, int, int] | None = None
     octets: bytes | None = None
     report: ReportRows | None = None
+    refused: Outcome | None = None
+    """The outcome of what is read and does not count; None with a `stage` is rejected."""
+    verdict: str | None = None
+    signing_domain: str | None = None
+    selector: str | None = None
+    verdict_reason: str | None = None
+    voucher: str | None = None
+    """The organizational domain that vouches for the report; None where nobody does."""
 
     @property
     def key(self) -> tuple[bytes, int]:
@@ -55,6 +65,9 @@ def prepare(delivery: Delivery) -> Prepared:
         *_because(failure),
         (place.account, place.mailbox, place.uidvalidity, place.uid) if place else None,
         delivery.octets,
+        None,
+        delivery.refused,
+        *_vouched(delivery.authentication),
     )
     if delivery.reading is None:
         return prepared
@@ -81,7 +94,18 @@ def poorer(delivery: Prepared, error: Exception, code: str) -> Iterator[Prepared
 def _refused(delivery: Prepared, error: Exception, code: str, gzip: bytes) -> Prepared:
     reason = f"the database refused the report: {words(error)}"
     # A document is an item of its own, from which the report can be read again.
-    return delivery._replace(stage="store", code=code, reason=reason, report=None, octets=delivery.octets or gzip)
+    return delivery._replace(
+        stage="store", code=code, reason=reason, report=None, refused=None, octets=delivery.octets or gzip
+    )
+
+
+def _vouched(one: Authentication | None) -> tuple[str | None, ...]:
+    if one is None:
+        return ()
+    domain, selector, voucher = (
+        value and value[: limits.DOMAIN] for value in (one.domain, one.selector, one.organizational_domain)
+    )
+    return str(one.verdict), domain, selector, one.reason and one.reason[: limits.TEXT], voucher
 
 
 def _because(failure: Unreadable | None) -> tuple[str | None, str | None, str | None]:

@@ -92,6 +92,7 @@ NAME: Final = String(limits.NAME)
 TEXT: Final = AtMariadb(Text(), "MEDIUMTEXT")  # 65,535 characters are up to four times the octets
 BLOB: Final = AtMariadb(LargeBinary(), "LONGBLOB")
 WORD: Final = String(64)
+DOMAIN: Final = String(255)
 IDENTITY: Final = _octets(16)
 SHA256: Final = _octets(32)
 
@@ -125,10 +126,14 @@ report: Final = Table(
     Column("document_digest", SHA256, nullable=False),
     Column("unknown_members", JsonText),
     Column("recorded_at", TIME, nullable=False),
+    Column("signing_domain", DOMAIN),
     UniqueConstraint("identity"),
     Index(None, "start_datetime"),
 )
-"""A report; counted where `conflicts_with` is NULL. `document_digest` is the SHA-256 of `document.gzip`."""
+"""A report; counted where `conflicts_with` is NULL. `document_digest` is the SHA-256 of `document.gzip`.
+
+`signing_domain` is the organizational domain that vouches for it (DKIM); NULL where nobody does.
+"""
 
 Index(None, report.c.conflicts_with)
 
@@ -221,12 +226,20 @@ delivery: Final = Table(
     Column("uid", BigInteger),
     Column("settled", Boolean, nullable=False),
     Column("octets", BLOB),
+    Column("verdict", WORD),
+    Column("signing_domain", DOMAIN),
+    Column("selector", DOMAIN),
+    Column("verdict_reason", TEXT),
     UniqueConstraint("item", "part"),
     Index(None, "report_pk"),
     Index(None, "mailbox_pk", "uid"),
     Index("ix_delivery_unsettled", "mailbox_pk", "settled", "outcome", "uid"),
 )
-"""The ledger: what became of each document that reached us, or of each item that holds none."""
+"""The ledger: what became of each document that reached us, or of each item that holds none.
+
+`verdict` is a word of `verdict.Verdict`, about the DKIM signature of `signing_domain` by the key `selector`; NULL where
+nobody looked.
+"""
 
 run: Final = Table(
     "run",
@@ -256,3 +269,14 @@ alert: Final = Table(
     Column("claimed_until", TIME),
 )
 """What `alerts` knows: what began, what is over, and which outlets have not been told of the one and the other."""
+
+published: Final = Table(
+    "published",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("kind", WORD, primary_key=True),
+    Column("first_at", TIME, primary_key=True),
+    Column("last_at", TIME, nullable=False),
+    Column("text", TEXT),
+)
+"""What `posture` saw published, and from when to when: the text of a record or policy; NULL where there was none."""

@@ -3,7 +3,7 @@
 Rows go in sorted by key, so that two writers of the same archive wait for each other in one order and seldom deadlock.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -11,19 +11,28 @@ from sqlalchemy import Connection, select
 
 from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.store import tables
-from tlsrpt_ingest.store.identity import conflicting_identity, identifying_fields, mailbox_identity
+from tlsrpt_ingest.store.identity import (
+    conflicting_identity,
+    identifying_fields,
+    mailbox_identity,
+    signers_identity,
+)
 from tlsrpt_ingest.store.persevering import Vanished
 from tlsrpt_ingest.store.prepared import Prepared
+from tlsrpt_ingest.store.replacing import Contender, contend, vouch
 from tlsrpt_ingest.store.rows import ReportRows, Row, content, stamp, stored_content
 from tlsrpt_ingest.store.writer import Writer
 
+_OPEN: Final = tuple(str(outcome) for outcome in Outcome if outcome.is_open)
 _AGAIN: Final = (
-    "UPDATE delivery SET origin = {0}, digest = {0}, size = {0}, message_id = {0}, sender = {0}, subject = {0}, "
+    # Words of ours: no value is in it.
+    "UPDATE delivery SET origin = {0}, digest = {0}, size = {0}, message_id = {0}, sender = {0}, subject = {0}, "  # noqa: S608
     "submitter = {0}, outcome = {0}, stage = {0}, code = {0}, reason = {0}, attempts = attempts + 1, last_at = {0}, "
-    "report_pk = {0}, settled = FALSE, octets = CASE WHEN {0} = 'rejected' THEN COALESCE({0}, octets) END "
-    "WHERE item = {0} AND part = {0} AND outcome = 'rejected'"
+    "verdict = {0}, signing_domain = {0}, selector = {0}, verdict_reason = {0}, "
+    f"report_pk = {{0}}, settled = FALSE, octets = CASE WHEN {{0}} IN {_OPEN} THEN COALESCE({{0}}, octets) END "
+    f"WHERE item = {{0}} AND part = {{0}} AND outcome IN {_OPEN}"
 )
-_NO_LONGER: Final = "DELETE FROM delivery WHERE item = {0} AND part >= {0} AND outcome = 'rejected'"
+_NO_LONGER: Final = f"DELETE FROM delivery WHERE item = {{0}} AND part >= {{0}} AND outcome IN {_OPEN}"  # noqa: S608 - as above
 
 KEYS: Final = 500
 """Keys looked up by one statement."""
@@ -34,6 +43,14 @@ class Fate(NamedTuple):
 
     outcome: Outcome
     report_pk: int | None = None
+
+
+class Standing(NamedTuple):
+    """A report that is in the database."""
+
+    pk: int
+    document_digest: bytes
+    signing_domain: str | None
 
 
 class Transaction:
@@ -50,7 +67,7 @@ class Transaction:
             octets for one in deliveries for octets in (one.report and one.report.gzip, one.octets)
         )
         self._pks = self._rows.take(len(deliveries))
-        fates = [Fate(Outcome.REJECTED if one.stage else Outcome.NOT_A_REPORT) for one in deliveries]
+        fates = [Fate(one.refused or (Outcome.REJECTED if one.stage else Outcome.NOT_A_REPORT)) for one in deliveries]
         self._reports(deliveries, fates)
         self._ledger(deliveries, fates, parts)
         return [fate.outcome for fate in fates]
@@ -73,17 +90,28 @@ class Transaction:
         contents: dict[int, bytes] = {}
         others: dict[int, tuple[bytes, int]] = {}
         for index, report in lost.items():
-            pk, digest = standing[report.identity]
-            if digest == report.document_digest:
-                fates[index] = Fate(Outcome.DUPLICATE, pk)
-                continue
-            if pk not in contents:
-                contents[pk] = stored_content(self._connection, pk)
-            if (mine := content(report)) == contents[pk]:
-                fates[index] = Fate(Outcome.DUPLICATE, pk)
+            voucher = deliveries[index].voucher
+            mine = content(report)
+            for counted in self._counted(report, voucher, standing[report.identity]):
+                if counted.pk not in contents and counted.document_digest != report.document_digest:
+                    contents[counted.pk] = stored_content(self._connection, counted.pk)
+                if counted.document_digest == report.document_digest or contents[counted.pk] == mine:
+                    fates[index] = Fate(Outcome.DUPLICATE, counted.pk)
+                    if voucher and counted.signing_domain is None:
+                        vouch(self._connection, counted.pk, voucher)
+                    break
             else:
-                others[index] = (conflicting_identity(report.identity, _identifying_fields(report), mine), pk)
+                key = conflicting_identity(report.identity, _identifying_fields(report), mine)
+                others[index] = (key, standing[report.identity].pk)
         self._conflicting(deliveries, others, fates)
+        self._contend(deliveries, others, fates)
+
+    def _counted(self, report: ReportRows, voucher: str | None, standing: Standing) -> Iterator[Standing]:
+        """The counted reports of the identity that a delivery may be a duplicate of."""
+        yield standing
+        if voucher and standing.signing_domain not in (None, voucher):
+            own = signers_identity(report.identity, _identifying_fields(report), voucher)
+            yield from self._standing([own], may_lack=True).values()
 
     def _conflicting(
         self, deliveries: Sequence[Prepared], others: dict[int, tuple[bytes, int]], fates: list[Fate]
@@ -95,7 +123,26 @@ class Transaction:
         self._insert_reports(deliveries, {index: others[index] for index in first.values()})
         standing = self._standing(first)
         for index, (key, _pk) in others.items():
-            fates[index] = Fate(Outcome.CONFLICTING, standing[key][0])
+            fates[index] = Fate(Outcome.CONFLICTING, standing[key].pk)
+
+    def _contend(
+        self, deliveries: Sequence[Prepared], others: Mapping[int, tuple[bytes, int]], fates: list[Fate]
+    ) -> None:
+        """Let those of the conflicting that somebody vouches for take the place of what nobody vouches for."""
+        for index in others:
+            delivery, (_outcome, pk) = deliveries[index], fates[index]
+            if delivery.voucher is None or pk is None:
+                continue
+            report = _report(delivery)
+            became = contend(
+                self._connection, Contender(pk, report.identity, _identifying_fields(report), delivery.voucher)
+            )
+            for at, fate in enumerate(fates):  # those of this transaction are not in the ledger yet
+                if fate.report_pk is not None and fate.report_pk == became.aside:
+                    fates[at] = Fate(Outcome.CONFLICTING, fate.report_pk)
+                elif fate.report_pk == pk and became.outcome is Outcome.RECORDED:
+                    fates[at] = Fate(Outcome.DUPLICATE, pk)
+            fates[index] = Fate(became.outcome, pk)
 
     def _insert_reports(
         self, deliveries: Sequence[Prepared], candidates: Mapping[int, tuple[bytes, int | None]]
@@ -140,29 +187,30 @@ class Transaction:
             report.document_digest,
             report.unknown_members,
             self._now,
+            delivery.voucher,
         )
 
-    def _standing(self, identities: Iterable[bytes]) -> dict[bytes, tuple[int, bytes]]:
-        """The pk and document digest of the reports that have these identities, held until we commit."""
+    def _standing(self, identities: Iterable[bytes], *, may_lack: bool = False) -> dict[bytes, Standing]:
+        """The reports that have these identities, held until we commit."""
         wanted = sorted(set(identities))
         report = tables.report.c
-        found: dict[bytes, tuple[int, bytes]] = {}
+        found: dict[bytes, Standing] = {}
         for start in range(0, len(wanted), KEYS):
             rows = self._connection.execute(
-                select(report.identity, report.pk, report.document_digest)
+                select(report.identity, report.pk, report.document_digest, report.signing_domain)
                 .where(report.identity.in_(wanted[start : start + KEYS]))
                 .order_by(report.identity)
                 .with_for_update(read=True, key_share=True)
             )
-            found.update((row.identity, (row.pk, row.document_digest)) for row in rows)
-        if len(found) < len(wanted):
+            found.update((row.identity, Standing(*row[1:])) for row in rows)
+        if len(found) < len(wanted) and not may_lack:
             raise Vanished
         return found
 
     # The ledger
 
     def _ledger(self, deliveries: Sequence[Prepared], fates: Sequence[Fate], parts: Mapping[bytes, int]) -> None:
-        """Enter each delivery; one whose row is final stays as it is, a rejected one gets an attempt more."""
+        """Enter each delivery; one whose row is final stays as it is, an open one gets an attempt more."""
         mailboxes = self._mailboxes(deliveries)
         first: dict[tuple[bytes, int], int] = {}
         for index, delivery in enumerate(deliveries):
@@ -176,19 +224,17 @@ class Transaction:
         open_cases = self._open_cases({deliveries[index].item for index in ordered if index not in won})
         again = [at for at in ordered if at not in won and deliveries[at].key in open_cases]
         self._rows.execute(_AGAIN, [self._again_row(deliveries[at], fates[at]) for at in again])
-        # What an item held when it was rejected, and what an upgrade does not find in it any more, is no open case.
+        # What an item held when it was last read, and what an upgrade does not find in it any more, is no open case.
         gone = {(item, parts[item]) for item, part in open_cases if part >= parts[item]}
         self._rows.execute(_NO_LONGER, sorted(gone))
 
     def _open_cases(self, items: Iterable[bytes]) -> set[tuple[bytes, int]]:
-        """What of these items the ledger has as rejected: item and part."""
+        """What of these items the ledger has as open: item and part."""
         wanted = sorted(items)
         row = tables.delivery.c
         found: set[tuple[bytes, int]] = set()
         for start in range(0, len(wanted), KEYS):
-            asked = select(row.item, row.part).where(
-                row.item.in_(wanted[start : start + KEYS]), row.outcome == str(Outcome.REJECTED)
-            )
+            asked = select(row.item, row.part).where(row.item.in_(wanted[start : start + KEYS]), row.outcome.in_(_OPEN))
             found.update((case.item, case.part) for case in self._connection.execute(asked))
         return found
 
@@ -206,13 +252,15 @@ class Transaction:
             mailboxes[mailbox_identity(*place[:3])] if place else None,
             place[3] if place else None,
             False,
-            delivery.octets if fate.outcome is Outcome.REJECTED else None,
+            delivery.octets if fate.outcome.is_open else None,
+            *_verdict(delivery),
         )
 
     def _again_row(self, delivery: Prepared, fate: Fate) -> Row:
         return (
             *_facts(delivery, fate),
             self._now,
+            *_verdict(delivery),
             fate.report_pk,
             str(fate.outcome),
             delivery.octets,
@@ -242,8 +290,12 @@ def _facts(delivery: Prepared, fate: Fate) -> Row:
     return (
         *delivery[2:9],  # from origin to submitter
         str(fate.outcome),
-        *(delivery[9:12] if fate.outcome is Outcome.REJECTED else _NO_REASON),
+        *(delivery[9:12] if fate.outcome.is_open else _NO_REASON),
     )
+
+
+def _verdict(delivery: Prepared) -> Row:
+    return delivery.verdict, delivery.signing_domain, delivery.selector, delivery.verdict_reason
 
 
 _NO_REASON: Final = (None, None, None)

@@ -1,7 +1,7 @@
 """The views that people and dashboards read, as tables to select from; migrations/ has their SQL.
 
-Only counted reports are in them. A session count enters as at most 10^12 (the tables have what the sender wrote), so
-that no claim of a stranger makes a sum overflow.
+Only counted reports are in them, but for `ledger`, which has every delivery. A session count enters as at most 10^12
+(the tables have what the sender wrote), so that no claim of a stranger makes a sum overflow.
 """
 
 from typing import Final
@@ -71,5 +71,31 @@ sender: Final = Table(
     Column("reports", BigInteger),
     Column("first_day", Date),
     Column("last_day", Date),
+    Column("authenticated", BigInteger),
 )
-"""Each organization that reports, since when, and whether it still does."""
+"""Each organization that reports, since when, whether it still does, and for how many reports somebody vouches."""
+
+ledger: Final = Table(
+    "ledger",
+    metadata,
+    Column("first_at", DateTime),
+    Column("last_at", DateTime),
+    Column("origin", Text),
+    Column("outcome", String),
+    Column("stage", String),
+    Column("code", String),
+    Column("reason", Text),
+    Column("attempts", Integer),
+    Column("verdict", String),
+    Column("signing_domain", String),
+    Column("selector", String),
+    Column("verdict_reason", Text),
+    Column("sender", String),
+    Column("subject", String),
+    Column("submitter", String),
+    Column("organization_name", String),
+    Column("report_id", String),
+    Column("start_datetime", DateTime),
+    Column("report_pk", BigInteger),
+)
+"""One row per delivery: what became of it, who vouches for it, and its report, counted or not."""
