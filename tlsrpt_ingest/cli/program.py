@@ -15,6 +15,7 @@ from tlsrpt_ingest.cli.words import listen, tell
 from tlsrpt_ingest.errors import IngestError
 
 _COMMANDS = {
+    "alerts": "tlsrpt_ingest.cli.alerts",
     "backfill": "tlsrpt_ingest.cli.backfill",
     "config": "tlsrpt_ingest.cli.configuration",
     "db": "tlsrpt_ingest.cli.database",
@@ -62,7 +63,7 @@ def cli(ctx: click.Context, config: Path | None, verbose: int, quiet: bool) -> N
     """Turn a mailbox of SMTP TLS reports (RFC 8460) into rows in a SQL database.
 
     Data goes to stdout, words go to stderr. Exit status: 0 done, 2 usage, 65 something was rejected and --strict was
-    given, 75 try again later, 77 login refused, 78 configuration.
+    given (or posture found something wrong), 75 try again later, 77 login refused, 78 configuration.
     """
     listen(verbose=verbose, quiet=quiet)
     ctx.obj = Setting(config, os.environ)

@@ -4,11 +4,12 @@ import logging
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Protocol
 
 from sqlalchemy import Engine
 
+from tlsrpt_ingest.cli import clock
 from tlsrpt_ingest.cli.stopping import Stopping
 from tlsrpt_ingest.errors import IngestError
 from tlsrpt_ingest.store import runs
@@ -34,7 +35,7 @@ def remembered(engine: Engine, command: str, counted: Counted, stop: Stopping) -
 
     Where that cannot be written, the run is none the worse for it.
     """
-    began = datetime.now(UTC)
+    began = clock.now()
     failures: list[IngestError] = []
     try:
         yield failures
@@ -51,7 +52,7 @@ def _write(
         command,
         socket.gethostname(),
         began,
-        datetime.now(UTC),
+        clock.now(),
         failure.exit_status if failure else 128 + stop.asked if stop() else 0,
         counted.items,
         {str(name): count for name, count in counted.outcomes.items() if count},
