@@ -114,7 +114,7 @@ def microsoft(day: datetime, rng: random.Random) -> bytes:
     report_id = f"{134_000_000_000_000_000 + rng.randrange(10**15)}+{DOMAIN}"
     expired = None
     if day in EXPIRED:
-        expired = [failure("validation-failure", 4) | {"failure-reason-code": "ValidationFailure"}]
+        expired = [failure("validation-failure", 4) | {"failure-reason-code": "VALIDATION_FAILURE"}]
     body = report(
         "Microsoft Corporation",
         "tlsrpt-noreply@microsoft.example",

@@ -40,6 +40,8 @@ class KeptReport:
     start_datetime: datetime
     end_datetime: datetime
     submitter: str | None
+    signing_domain: str | None
+    """Who vouches for it by DKIM; None where nobody does."""
     entries: tuple[KeptEntry, ...]
     policies: int
     """How many policies it has in all."""
@@ -80,6 +82,7 @@ def kept(engine: Engine, pk: int) -> KeptReport | None:
                 report.start_datetime,
                 report.end_datetime,
                 report.submitter,
+                report.signing_domain,
             ).where(report.pk == pk, report.conflicts_with.is_(None))
         ).first()
         if row is None:
@@ -99,6 +102,7 @@ def kept(engine: Engine, pk: int) -> KeptReport | None:
             start_datetime=row.start_datetime,
             end_datetime=row.end_datetime,
             submitter=row.submitter,
+            signing_domain=row.signing_domain,
             entries=_entries(connection, pk),
             policies=policies or 0,
             deviations=_deviations(connection, pk),

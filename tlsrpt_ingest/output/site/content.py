@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
 from typing import Final
@@ -16,6 +16,8 @@ from tlsrpt_ingest.rfc8460.explanations import Explanation, explain, explain_res
 from tlsrpt_ingest.store.ask import LedgerRow
 from tlsrpt_ingest.store.days import SENDERS as SENDERS_TOLD_APART
 from tlsrpt_ingest.store.days import Days, DomainDays, Kind
+from tlsrpt_ingest.store.drift import Drift, Verdict
+from tlsrpt_ingest.store.kept import KeptReport
 from tlsrpt_ingest.store.readiness import Readiness
 from tlsrpt_ingest.store.seen import PolicySeen, Reason
 
@@ -45,6 +47,9 @@ OUTCOMES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Why deliveries with these outcomes are not counted, where the ledger has no code."""
+
+LINKS: Final = 30
+"""Reports that a domain's page links to."""
 
 SAID: Final = 3
 """Reason codes and MX hosts that are quoted of a kind of failure."""
@@ -112,6 +117,13 @@ class DomainView:
     failures: tuple[FailureView, ...]
     readiness: Readiness
     policies: tuple[SeenView, ...]
+    drift: tuple[Drift, ...]
+    """What senders saw lately beside what is published; empty where `posture` never looked."""
+
+    @property
+    def strayed(self) -> tuple[Drift, ...]:
+        """What senders saw lately that is not what is published."""
+        return tuple(one for one in self.drift if one.verdict not in (Verdict.SAME, Verdict.EARLIER))
 
     @property
     def sessions(self) -> int:
@@ -140,8 +152,20 @@ class News:
     domain: DomainView
     failure: FailureView
     sessions: int
-    senders: int
+    senders: tuple[str | None, ...]
     explanation: Explanation
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A report that has a page."""
+
+    pk: int
+    day: date
+    organization_name: str | None
+    domains: frozenset[str | None]
+    failed: int
+    deviations: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +186,23 @@ class Overview:
     set_aside: tuple[Reason, ...]
     rejected: tuple[LedgerRow, ...]
     written: datetime
-    reports: frozenset[int]
+    reports: Mapping[int, Shown]
     """The reports that have a page, by pk."""
+
+    def reports_on(self, domain: DomainView) -> list[Shown]:
+        """Those about one domain, the latest first."""
+        about = [one for one in self.reports.values() if domain.name in one.domains]
+        return sorted(about, key=lambda one: (one.day, one.pk), reverse=True)
 
     @property
     def silent(self) -> tuple[SenderView, ...]:
         """Senders that used to report and do not any more."""
         return tuple(sender for sender in self.senders if sender.silent)
+
+    @property
+    def rejected_deliveries(self) -> int:
+        """All of them, of which `rejected` has the last."""
+        return sum(one.deliveries for one in self.set_aside if one.outcome is Outcome.REJECTED)
 
     @property
     def changed(self) -> tuple[tuple[DomainView, SeenView], ...]:
@@ -197,6 +231,7 @@ def domain_view(
     days: Days,
     readiness: Readiness,
     policies: Sequence[PolicySeen],
+    drift: Sequence[Drift],
     details: dict[str, list[tuple[FailureDetail, Policy]]],
 ) -> DomainView:
     """One domain; `details` has examples of its failures by result type."""
@@ -213,6 +248,7 @@ def domain_view(
         failures=tuple(sorted(failures, key=lambda one: (one.latest, one.sessions), reverse=True)),
         readiness=readiness,
         policies=tuple(_seen(policies)),
+        drift=tuple(drift),
     )
 
 
@@ -261,7 +297,7 @@ def overview(
     rejected: Sequence[LedgerRow],
     *,
     written: datetime,
-    reports: frozenset[int],
+    reports: Mapping[int, Shown],
 ) -> Overview:
     """The first page."""
     ordered = sorted(domains, key=lambda one: (-one.recent, -one.failed, -one.sessions, one.name or ""))
@@ -288,17 +324,32 @@ def overview(
 
 
 def explained(details: Iterable[tuple[FailureDetail, Policy]]) -> tuple[Explained, ...]:
-    """Failures with the same explanation together, with some of what the senders wrote."""
-    groups: dict[Explanation, tuple[dict[str, None], dict[str, None]]] = {}
+    """Failures with the same explanation together, with some of what the senders wrote.
+
+    Under another mode the same failure has another effect: that of the first one, the latest, stands.
+    """
+    alike: dict[Explanation, tuple[Explanation, dict[str, None], dict[str, None]]] = {}
     for detail, policy in details:
-        reasons, hosts = groups.setdefault(explain(detail, policy), ({}, {}))
+        found = explain(detail, policy)
+        _first, reasons, hosts = alike.setdefault(replace(found, effect=""), (found, {}, {}))
         if detail.failure_reason_code:
             reasons[detail.failure_reason_code] = None
         if detail.receiving_mx_hostname:
             hosts[detail.receiving_mx_hostname] = None
     return tuple(
-        Explained(explanation, tuple(reasons)[:SAID], tuple(hosts)[:SAID])
-        for explanation, (reasons, hosts) in groups.items()
+        Explained(first, tuple(reasons)[:SAID], tuple(hosts)[:SAID]) for first, reasons, hosts in alike.values()
+    )
+
+
+def shown(report: KeptReport) -> Shown:
+    """What links to a report's page say of it."""
+    return Shown(
+        report.pk,
+        report.start_datetime.date(),
+        report.organization_name,
+        frozenset(one.entry.policy.policy_domain for one in report.entries),
+        max((one.entry.summary.total_failure_session_count for one in report.entries), default=0),
+        len(report.deviations),
     )
 
 
@@ -330,23 +381,22 @@ def _failure(
 def _seen(policies: Sequence[PolicySeen]) -> Iterable[SeenView]:
     """Latest first, as they come; each says what it changed."""
     for one in policies:
+        policy = one.policy
+        # Mail.ru sends no strings; what it saw is no change.
         before = [
             other
             for other in policies
-            if other is not one and other.policy.policy_type == one.policy.policy_type and other.first < one.first
+            if other.policy.policy_type == policy.policy_type and other.first < one.first and other.policy.policy_string
         ]
         change = None
-        if before and one.policy.policy_type in (terms.STS, terms.TLSA):
-            change = _change(max(before, key=lambda other: other.first).policy, one.policy)
-        yield SeenView(one, sts_mode(one.policy) if one.policy.policy_type == terms.STS else None, change)
+        if before and policy.policy_string:
+            change = _change(max(before, key=lambda other: other.first).policy, policy)
+        yield SeenView(one, sts_mode(policy) if policy.policy_type == terms.STS else None, change)
 
 
-def _change(before: Policy, after: Policy) -> str | None:
-    """What a policy changed; None where one of the two has no strings (Mail.ru sends none)."""
-    if not before.policy_string or not after.policy_string or before.policy_string == after.policy_string:
-        return None
+def _change(before: Policy, after: Policy) -> str:
     modes = sts_mode(before), sts_mode(after)
-    if modes[0] != modes[1] and all(modes):
+    if after.policy_type == terms.STS and modes[0] != modes[1] and all(modes):
         return f"mode {modes[0]} became {modes[1]}"
     gone, come = (
         len(set(one.policy_string) - set(other.policy_string)) for one, other in ((before, after), (after, before))
@@ -360,7 +410,7 @@ def _news(domains: Iterable[DomainView]) -> tuple[News, ...]:
         for failure in domain.failures:
             if recent := sum(failure.daily[-RECENT:]):
                 since = failure.latest - timedelta(days=RECENT - 1)
-                senders = sum(1 for kind in failure.kinds if kind.latest >= since)
+                senders = tuple(kind.organization_name for kind in failure.kinds if kind.latest >= since)
                 news.append(News(domain, failure, recent, senders, failure.explained[0].explanation))
     return tuple(sorted(news, key=lambda one: -one.sessions))
 

@@ -11,11 +11,12 @@ from sqlalchemy import Engine
 
 from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.output.site import content, pages
-from tlsrpt_ingest.output.site.content import DomainView
+from tlsrpt_ingest.output.site.content import DomainView, Shown
 from tlsrpt_ingest.output.site.folder import Folder, open_folder
 from tlsrpt_ingest.rfc8460 import FailureDetail, Policy
 from tlsrpt_ingest.store import ask, kept, seen
 from tlsrpt_ingest.store.days import Days, DomainDays, days, period
+from tlsrpt_ingest.store.drift import drift_of
 from tlsrpt_ingest.store.readiness import Readiness, readiness_of
 
 REPORTS: Final = 100
@@ -82,9 +83,9 @@ def _chosen(engine: Engine, summed: Days) -> Iterable[int]:
     return list(dict.fromkeys([*latest, *kept.worth_a_look(engine, summed.first, summed.last, REPORTS)]))[:REPORTS]
 
 
-def _reports(engine: Engine, folder: Folder, chosen: Iterable[int]) -> frozenset[int]:
+def _reports(engine: Engine, folder: Folder, chosen: Iterable[int]) -> dict[int, Shown]:
     """Write the pages of these reports, as far as there is room; returns those that have one."""
-    written = set()
+    written = {}
     room = REPORT_OCTETS
     for pk in chosen:
         report = kept.kept(engine, pk)
@@ -95,8 +96,8 @@ def _reports(engine: Engine, folder: Folder, chosen: Iterable[int]) -> frozenset
         if room < 0:
             break
         folder.put(content.report_page(pk), page)
-        written.add(pk)
-    return frozenset(written)
+        written[pk] = content.shown(report)
+    return written
 
 
 def _domains(engine: Engine, summed: Days) -> Iterator[DomainView]:
@@ -106,7 +107,12 @@ def _domains(engine: Engine, summed: Days) -> Iterator[DomainView]:
     for domain in summed.domains:
         name = domain.policy_domain
         yield content.domain_view(
-            domain, summed, ready[name] if name is not None else _NO_DOMAIN, policies[name], _details(engine, domain)
+            domain,
+            summed,
+            _NO_DOMAIN if name is None else ready[name],
+            policies[name],
+            () if name is None else drift_of(engine, name),
+            _details(engine, domain),
         )
 
 
