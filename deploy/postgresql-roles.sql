@@ -26,8 +26,8 @@ GRANT USAGE ON SEQUENCE pk_block TO tlsrpt_ingest;
 GRANT SELECT ON alembic_version TO tlsrpt_ingest;
 -- The ledger counts attempts, and forgets that something was rejected once it has been read.
 GRANT UPDATE, DELETE ON delivery TO tlsrpt_ingest;
--- The program's own memory: last runs, and what alerts have told.
-GRANT SELECT, INSERT, UPDATE, DELETE ON run, alert TO tlsrpt_ingest;
+-- The program's own memory: last runs, what alerts have told, what posture saw published.
+GRANT SELECT, INSERT, UPDATE, DELETE ON run, alert, published TO tlsrpt_ingest;
 
 -- Who looks sees the views, which hold what was counted, and no table.
 GRANT SELECT ON daily_sessions, failure, policy_seen, sender TO tlsrpt_reader, tlsrpt_ingest;

@@ -14,8 +14,10 @@ from sqlalchemy.dialects import sqlite
 
 import tlsrpt_ingest
 from tlsrpt_ingest import errors, limits
+from tlsrpt_ingest.check import Finding
 from tlsrpt_ingest.cli.program import cli
 from tlsrpt_ingest.mail.deviations import MAIL_DEVIATIONS
+from tlsrpt_ingest.posture.codes import CODES as POSTURE_CODES
 from tlsrpt_ingest.rfc8460 import CODES
 from tlsrpt_ingest.store import tables, views
 
@@ -42,6 +44,7 @@ def pages() -> dict[str, str]:
         "reference/deviation-codes.md": _deviation_codes(),
         "reference/exit-status.md": _exit_status(),
         "reference/limits.md": _limits(),
+        "reference/posture-codes.md": _posture_codes(),
         "reference/tables.md": _tables(),
         "reference/views.md": _views(),
         "map.md": _map(),
@@ -88,7 +91,12 @@ def _spelling(option: click.Option) -> str:
 
 def _exit_status() -> str:
     rows = [(0, "done"), (click.UsageError.exit_code, "the command line is not right")]
-    rows += [(errors.Unreadable.exit_status, "something was rejected and `--strict` was given")]
+    rows += [
+        (
+            errors.Unreadable.exit_status,
+            "something was rejected and `--strict` was given; `posture` found something wrong",
+        )
+    ]
     rows += [
         (kind.exit_status, inspect.cleandoc(kind.__doc__ or "").partition("\n")[0])
         for kind in (errors.Unavailable, errors.Misconfigured, errors.LoginRefused)
@@ -119,6 +127,17 @@ def _deviation_codes() -> str:
     ):
         parts.append(f"## {heading}\n\n| code | what was met, and done |\n|---|---|")
         parts.append("\n".join(f"| `{code}` | {said} |" for code, said in codes.items()) + "\n")
+    return "\n".join(parts)
+
+
+def _posture_codes() -> str:
+    parts = [f"# What `posture` may find\n\n{_NOTE}\nEach check ends with one of these codes, the same in `--json`.\n"]
+    for finding in (Finding.WRONG, Finding.BETTER, Finding.UNTOLD):
+        parts.append(f"## {finding.capitalize()}\n\n| code | what to do |\n|---|---|")
+        rows = [(code, advice) for code, (of_code, advice) in POSTURE_CODES.items() if of_code is finding]
+        parts.append("\n".join(f"| `{code}` | {advice} |" for code, advice in rows) + "\n")
+    fine = [f"`{code}`" for code, (finding, _) in POSTURE_CODES.items() if finding is Finding.FINE]
+    parts.append(f"## Fine\n\n{', '.join(fine)}\n")
     return "\n".join(parts)
 
 
