@@ -57,8 +57,7 @@ def _open(octets: bytes) -> Mail:
         raise ValueError("base64 that goes on behind its padding")
     gzip = _base64(encoded)
     sender, sender_in_angles, message_id, subject, domain, submitter = fields.group(5, 6, 7, 8, 9, 10)
-    if "\n" in subject:
-        subject = " ".join(subject.split())
+    subject = " ".join(subject.split())
     hints = Hints(domain, submitter, subject, (report[4] or report[5]).decode())
     return Mail(
         (Document(_inflated(gzip), gzip, hints),),
@@ -74,8 +73,8 @@ def _header(octets: bytes) -> tuple[re.Match[str], int]:
     """The fields that we read, each once and ordinary; and where the blank line behind the header is."""
     if not octets[:1].isalpha() or octets.startswith(b"PK"):
         raise ValueError("no header: a bare document, or a body right away")
-    block = b"\n" + octets[: limits.HEADERS]
-    *found, behind = _FIELD_OR_REST.findall(block)
+    block = octets[: limits.HEADERS]
+    *found, behind = _FIELD_OR_REST.findall(b"\n" + block if block[0] in b"CFMSTcfmst" else block)
     if not behind.startswith((b"\n\n", b"\n\r\n")):
         raise ValueError("no body, or a flood")
     found.sort()
@@ -83,7 +82,7 @@ def _header(octets: bytes) -> tuple[re.Match[str], int]:
     fields = _FIELDS.fullmatch(text)
     if fields is None or "=?" in text or len(text) > limits.NAME:
         raise ValueError("other fields, long ones, or encoded words")
-    return fields, len(block) - len(behind) + behind.index(b"\n", 1) - 1
+    return fields, len(block) - len(behind) + behind.index(b"\n", 1)
 
 
 def _behind(octets: bytes, delimiter: bytes, at: int) -> int:
@@ -113,38 +112,38 @@ _FIELD_OR_REST: Final = re.compile(
     rb".*+(?:\n[ \t].*+)*+|\n(?s:.*+)|\r\n(?s:.*+))"
 )
 _FWS: Final = r"[ \t]*(?:\r?\n[ \t]+)?"
+_END: Final = r"[ \t\r]*+"
 _REPORT_TYPE: Final = rf'report-type=(?:tlsrpt|"tlsrpt"){_FWS}'
 _BOUNDARY: Final = rf"""boundary=(?:"([\w'()+,./:=?-]+)"|([\w'+.-]+)){_FWS}"""
-_END: Final = r"[ \t]*\r?"
 _FIELDS: Final = re.compile(
     # In the order of the alphabet, each once and of nothing but printable ASCII.
-    rf"\nContent-Type:{_FWS}(?i:multipart/report;{_FWS}"
-    rf"(?:{_REPORT_TYPE};{_FWS}{_BOUNDARY}|{_BOUNDARY};{_FWS}{_REPORT_TYPE});?){_END}"
-    rf"""\nFrom: (?:([!#-'*+\--9=?-~]+@[!#-'*+\--9=?-~]+)|[ -;=?-~]*<([!-;=?-~]+)>){_END}"""
-    rf"\nMessage-I[Dd]:{_FWS}([!-~]+){_END}"
-    rf"\nSubject: ([!-~]++(?:(?: |\r?\n[ \t]+)[!-~]++)*+){_END}"
-    rf"\nTLS-Report-Domain: ([!-~]+){_END}"
-    rf"\nTLS-Report-Submitter: ([!-~]+){_END}",
+    rf"\nContent-Type:{_FWS}multipart/report;{_FWS}"
+    rf"(?:{_REPORT_TYPE};{_FWS}{_BOUNDARY}|{_BOUNDARY};{_FWS}{_REPORT_TYPE});?{_END}"
+    rf"""\nFrom: (?:([!#-'*+\--9=?A-~]++@[!#-'*+\--9=?A-~]++)|[ -;=?-~]*+<([!-;=?-~]++)>){_END}"""
+    rf"\nMessage-I[Dd]:{_FWS}([!-~]++){_END}"
+    rf"\nSubject: ([!-~][ -~]*+(?:\r?\n[ \t]+[ -~]++)*+){_END}"
+    rf"\nTLS-Report-Domain: ([!-~]++){_END}"
+    rf"\nTLS-Report-Submitter: ([!-~]++){_END}",
     re.ASCII,
 )
 _REPORT: Final = re.compile(
     # Each of the three fields once, in any order, among others; (?!) fails where one stands twice.
-    rb"""(?i:(?(1)(?!)|(Content-Type:[ ]application/tlsrpt\+gzip
-            (?:;%(w)sname=(?:"[^"\\;\n]{0,999}"|[^\s"\\;]{1,999}))?;?[ \t]*\r?\n))
-        |(?(2)(?!)|(Content-Transfer-Encoding:[ ]base64[ \t]*\r?\n))
-        |(?(3)(?!)|(Content-Disposition:[ ]attachment;%(w)sfilename=
-            (?:"([\w!\#$%%&'()*+,./:=@^`{|}~-]{1,999})"|([\w!.@+-]{1,999}));?[ \t]*\r?\n))
-        |(?!Content-(?:Type|Transfer|Disposition))[A-Z][A-Z-]*:[^\n]*\n(?:[ \t][^\n]*\n)*
-    )+(?(1)|(?!))(?(2)|(?!))(?(3)|(?!))\r?\n"""
-    % {b"w": _FWS.encode().replace(b" ", rb"\x20")},
-    re.VERBOSE,
+    (
+        rf"(?:(?(1)(?!)|(Content-Type: application/tlsrpt\+gzip"
+        rf"""(?:;{_FWS}name=(?:"[^"\\;\n]{{0,999}}"|[^\s"\\;]{{1,999}}))?;?[ \t]*\r?\n))"""
+        rf"|(?(2)(?!)|(Content-Transfer-Encoding: base64[ \t]*\r?\n))"
+        rf"|(?(3)(?!)|(Content-Disposition: attachment;{_FWS}filename="
+        rf"""(?:"([\w!#$%&'()*+,./:=@^`{{|}}~-]{{1,999}})"|([\w!.@+-]{{1,999}}));?[ \t]*\r?\n))"""
+        rf"|(?!(?i:content-(?:type|transfer|disposition)))[A-Z][A-Za-z-]*:.*\n(?:[ \t].*\n)*"
+        rf")+(?(1)|(?!))(?(2)|(?!))(?(3)|(?!))\r?\n"
+    ).encode()
 )
 _WORDS: Final = re.compile(
-    rb"""(?i:(?:Content-Type:[ ]text/(?:plain|html)(?:;%(w)s(?:charset|format|delsp)=(?:"[^"\\]*"|[^\s"\\;]+))*
-    |Content-Transfer-Encoding:[ ](?:7bit|8bit|quoted-printable)|MIME-Version:[ ]1\.0|Content-Disposition:[ ]inline
-    )\r?\n)+\r?\n\s{0,9}<?(?![ACDHIPUWe])[A-Za-z]"""
-    % {b"w": _FWS.encode().replace(b" ", rb"\x20")},
-    re.VERBOSE,
+    (
+        rf"""(?:(?i:Content-Type: text/(?:plain|html)(?:;{_FWS}(?:charset|format|delsp)=(?:"[^"\\]*"|[^\s"\\;]+))*"""
+        rf"|Content-Transfer-Encoding: (?:7bit|8bit|quoted-printable)|MIME-Version: 1\.0|Content-Disposition: inline"
+        rf")\r?\n)+\r?\n\s{{0,9}}<?(?![ACDHIPUWe])[A-Za-z]"
+    ).encode()
 )
 """A part of words for people that is no document by any reading: not even if the words were base64, whose first letter
 has six bits of the first octet, could that be a blank, NUL, or what JSON, gzip, zip or UTF-16 begins with."""

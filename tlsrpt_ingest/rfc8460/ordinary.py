@@ -78,7 +78,7 @@ def _strings(report: Members) -> int:
         policy = entry["policy"]
         lines = policy.get("policy-string", ())
         text = "\n".join(lines)
-        if " \n" in text or text.endswith(" ") or (text.lstrip().startswith("[") and not text.startswith('["')):
+        if " \n" in text or text[-1:] == " " or ("[" in text and text.lstrip()[0] == "[" and text[:2] != '["'):
             raise ValueError("a policy string that needs repair")
         # The names; the values policy-type and policy-domain; the names of the two counts of the summary.
         strings += len(entry) + len(policy) + 4 + len(lines) + len(policy.get("mx-host", ()))
