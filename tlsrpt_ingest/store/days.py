@@ -170,13 +170,13 @@ class _Survey:
             while failure is not None and failure[0] == pk:
                 details.setdefault(failure[1], []).append((failure[2], int(failure[3])))
                 failure = next(failures, None)
-            self._report(pk, list(rows), details)
+            self._report(list(rows), details)
 
-    def _report(self, pk: int, rows: Sequence[Any], details: dict[int, list[tuple[str, int]]]) -> None:
+    def _report(self, rows: Sequence[Any], details: dict[int, list[tuple[str, int]]]) -> None:
         self.reports += 1
-        day = rows[0][1].date()
+        pk, moment, sender = rows[0][:3]
+        day = moment.date()
         place = (day - self._first).days
-        sender: str | None = rows[0][2]
         by_type: dict[str | None, dict[str, tuple[int, int]]] = {}
         for _pk, _moment, _organization, name, policy_type, position, successes, failures in rows:
             types = by_type.setdefault(name, {})
@@ -187,9 +187,12 @@ class _Survey:
                 self._details(name, sender, day, pk, details[position])
         for name, types in by_type.items():
             domain = self.domains.get(name, self.others)
-            # Microsoft reports the same sessions under sts and under tlsa: the largest, never the sum.
-            failed = max(count[1] for count in types.values())
-            successful = max(count[0] for count in types.values()) - failed
+            if len(types) == 1:
+                ((total, failed),) = types.values()
+            else:
+                # Microsoft reports the same sessions under sts and under tlsa: the largest, never the sum.
+                total, failed = map(max, *types.values())
+            successful = total - failed
             domain.reports += 1
             domain.successful[place] += successful
             domain.failed[place] += failed
