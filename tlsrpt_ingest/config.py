@@ -324,7 +324,7 @@ def _resolver(text: str) -> str:
 class Posture(_Section):
     """`[posture]`: whose records `posture` checks, and how."""
 
-    domains: Annotated[tuple[Name, ...], Field(strict=False)] = ()
+    domains: Annotated[tuple[Domain, ...], Field(strict=False)] = ()
     """What `posture` checks when it is given no domain; default: those of [trust]."""
     rua: Annotated[tuple[Name, ...], Field(strict=False)] = ()
     """The URIs (mailto: and https:) at which reports reach us, as in the rua of our records."""

@@ -44,6 +44,7 @@ POLICIES = st.builds(
 
 @given(TLSRPT)
 def test_a_tlsrpt_record_is_read_as_it_was_written(written: record.Record) -> None:
+    """RFC8460-3-record."""
     assert record.parse_record(str(written)) == written
     loose = str(written).replace("; ", " \t;\t", 2).replace("TLSRPTv1 \t;", "TLSRPTv1;") + " ; "
     assert record.parse_record(loose) == written

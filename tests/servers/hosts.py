@@ -21,14 +21,14 @@ class PolicyHost:
     body: bytes = b""
     status: int = 200
     headers: dict[str, str] | None = None
-    stalls: bool = False
-    """Whether it sends one octet and then no more until the test is over."""
+    drips: bool = False
+    """Whether it sends an octet from time to time, until the test is over."""
     asked: int = 0
     """Requests for the policy file."""
 
     def serve(self, policy: str, *, end: str = "\n") -> None:
         """Serve a policy, and well."""
-        self.body, self.status, self.headers, self.stalls = policy.replace("\n", end).encode(), 200, TEXT, False
+        self.body, self.status, self.headers, self.drips = policy.replace("\n", end).encode(), 200, TEXT, False
 
 
 @contextmanager
@@ -47,13 +47,16 @@ def policy_host(certificate: tuple[Path, Path]) -> Iterator[PolicyHost]:
             self.send_response(host.status)
             for name, value in (host.headers or {}).items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(host.body)))
+            if "Content-Length" not in (host.headers or {}):
+                self.send_header("Content-Length", str(len(host.body)))
             self.end_headers()
-            if host.stalls:
-                self.wfile.write(host.body[:1])
-                over.wait(60)
-                return
-            self.wfile.write(host.body)
+            if host.drips:
+                for octet in host.body:
+                    self.wfile.write(bytes([octet]))
+                    if over.wait(0.1):
+                        return
+            else:
+                self.wfile.write(host.body)
 
         def log_message(self, *args: Any) -> None:
             """Keep quiet."""

@@ -1,14 +1,18 @@
 """`posture` against a real DNS server and a real HTTPS server: the good is fine, each wrong set-up is named right."""
 
+import base64
+import hashlib
+import ssl
+import subprocess
 from collections.abc import Callable
 from contextlib import ExitStack
 
 import pytest
 
 from tests.servers.certificates import Certificates
-from tests.servers.dns import SERVFAIL
+from tests.servers.dns import SERVFAIL, validating
 from tests.servers.hosts import mail_host, policy_host
-from tests.servers.setups import DOMAIN, POLICY, Setup
+from tests.servers.setups import DOMAIN, POLICY, Setup, good
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
@@ -20,6 +24,7 @@ def test_the_good_set_up_is_fine(setup: Setup, end: str) -> None:
 
 
 def test_aliases_several_strings_and_other_records_do_no_harm(setup: Setup) -> None:
+    """RFC8460-3-one-record; the case of several is among those below."""
     setup.records |= {
         f"_smtp._tls.{DOMAIN}": ["CNAME tlsrpt.hoster.test."],
         "tlsrpt.hoster.test": [f'TXT "v=TLSR" "PTv1;rua=mailto:tlsrpt@{DOMAIN}"', 'TXT "google-site-verification=x"'],
@@ -135,9 +140,16 @@ def test_a_web_server_that_answers_otherwise_is_named(setup: Setup) -> None:
     host.body += b"x: y\n" * 13_200
     assert setup.codes(publish=False) == {"policy-too-large"}
     setup.policy()
-    host.stalls = True
+    host.headers = {"Content-Type": "text/plain", "Content-Length": "1000"}
+    assert setup.codes(publish=False) == {"policy-http"}
+    setup.policy()
+    host.drips = True
     setup.config["timeout"] = "1"
     assert setup.codes(publish=False) == {"policy-slow"}
+    host.drips = False
+    with mail_host(None) as port:
+        setup.https_port = port
+        assert setup.codes(publish=False) == {"policy-tls"}
 
 
 def test_a_wrong_certificate_of_the_policy_host_is_named(setup: Setup, certificates: Certificates) -> None:
@@ -186,6 +198,7 @@ def test_what_cannot_be_looked_up(setup: Setup) -> None:
 
 
 def test_whether_the_address_is_ours_is_told_as_far_as_the_config_knows(setup: Setup) -> None:
+    """RFC8460-3-rua."""
     setup.config["rua"] = "[]"
     assert setup.findings(status=0)["rua-unknown"] == "could not tell"
     setup.config["rua"] = (
@@ -222,3 +235,38 @@ def test_mail_hosts_are_probed(setup: Setup, certificates: Certificates) -> None
         }.items():
             setup.config["smtp_port"] = str(port)
             assert setup.codes("--probe", DOMAIN, publish=False) == ({code} if code else set())
+
+
+def test_mail_hosts_are_probed_for_dane(setup: Setup, certificates: Certificates) -> None:
+    """A self-signed certificate is as good as its TLSA record says (RFC 7672 section 3.1.1)."""
+    mx = f"mx1.{DOMAIN}"
+    certificate, key = certificates.host(mx, self_signed=True)
+    octets = ssl.PEM_cert_to_DER_cert(certificate.read_text())
+    # By openssl, not by the code that is tested.
+    public = subprocess.run(
+        ["openssl", "x509", "-in", certificate, "-noout", "-pubkey"], capture_output=True, check=True
+    )
+    spki = base64.b64decode(b"".join(public.stdout.splitlines()[1:-1]))
+    setup.records = {
+        DOMAIN: [f"MX 10 {mx}."],
+        mx: ["A 127.0.0.1"],
+        f"_smtp._tls.{DOMAIN}": good()[f"_smtp._tls.{DOMAIN}"],
+    }
+    with validating(setup.dns) as resolver, mail_host((certificate, key)) as port:
+        setup.config |= {"resolver": f'"{resolver}"', "smtp_port": str(port)}
+        for record, expected in {
+            f"3 1 1 {hashlib.sha256(spki).hexdigest()}": set(),
+            f"3 0 2 {hashlib.sha512(octets).hexdigest()}": set(),
+            f"3 1 0 {spki.hex()}": set(),
+            f"3 1 1 {'ab' * 32}": {"probe-tlsa-mismatch"},
+            f"2 1 1 {'ab' * 32}": {"probe-tlsa-untold"},
+        }.items():
+            setup.records[f"_25._tcp.{mx}"] = [f"TLSA {record}"]
+            found = setup.findings("--probe", DOMAIN)
+            assert found["tlsa"] == found["sts-not-needed"] == "fine"
+            assert {code for code, finding in found.items() if finding != "fine"} == expected
+        setup.records[f"_25._tcp.{mx}"] = [f"TLSA 1 1 1 {'ab' * 32}"]
+        assert setup.codes() == {"tlsa-unusable", "sts-none"}
+        setup.records |= {DOMAIN: [f"MX 10 {mx}.", f"MX 20 mx2.{DOMAIN}."], f"mx2.{DOMAIN}": ["A 127.0.0.1"]}
+        setup.records[f"_25._tcp.{mx}"] = [f"TLSA 3 1 1 {'ab' * 32}"]
+        assert setup.codes() == {"tlsa-some"}
