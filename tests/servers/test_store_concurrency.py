@@ -9,15 +9,16 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, func, select
 
 from tests import builders
 from tests.deliveries import contents, delivery, other, rejected
 from tlsrpt_ingest.outcome import Outcome
-from tlsrpt_ingest.store import schema
+from tlsrpt_ingest.store import schema, tables
 from tlsrpt_ingest.store.delivery import Delivery
 from tlsrpt_ingest.store.engine import open_engine
 from tlsrpt_ingest.store.record import record
+from tlsrpt_ingest.verdict import Authentication, Verdict
 
 BATCH = 10
 UNSTABLE = ("attempts", "first_at", "last_at", "recorded_at")
@@ -98,6 +99,7 @@ import sys
 from tests.deliveries import delivery
 from tlsrpt_ingest.store.engine import open_engine
 from tlsrpt_ingest.store.record import record
+from tlsrpt_ingest.verdict import Authentication, Verdict
 engine = open_engine(sys.argv[1])
 for start in range(0, 10_000, 10):
     record(engine, [delivery(number) for number in range(start, start + 10)])
@@ -117,3 +119,27 @@ for start in range(0, 10_000, 10):
     assert len(rows["policy"]) == len(rows["document"]) == len(rows["delivery"]) == done
     outcomes = record(engine, [delivery(number) for number in range(done + 5)])
     assert outcomes == [Outcome.DUPLICATE] * done + [Outcome.RECORDED] * 5
+
+
+def test_writers_of_forged_and_real_reports_leave_the_real_ones_counted(database: str, engine: Engine) -> None:
+    real = Authentication(Verdict.PASS, "mail.reporter.example", "tls", "reporter.example")
+    strangers = Authentication(Verdict.PASS, "evil.example", "tls", "evil.example")
+    mails = [delivery(number, authentication=real) for number in range(10)]
+    for number in range(10):
+        for item, (sessions, said) in enumerate([(1, None), (2, None), (3, strangers)]):
+            body = builders.report(number, builders.policy(successful=sessions))
+            mails.append(delivery(number, body, item=100 * (item + 1) + number, authentication=said))
+    at_once(database, mails, 4)
+    report, policy, row = tables.report.c, tables.policy.c, tables.delivery.c
+    with engine.connect() as connection:
+        counted = connection.execute(
+            select(policy.total_successful_session_count, report.signing_domain, row.signing_domain)
+            .join_from(tables.report, tables.policy, policy.report_pk == report.pk)
+            .join(tables.delivery, row.report_pk == report.pk)
+            .where(report.conflicts_with.is_(None), row.outcome == str(Outcome.RECORDED))
+        ).all()
+        assert Counter(map(tuple, counted)) == {
+            (100, "reporter.example", "mail.reporter.example"): 10, (3, "evil.example", "evil.example"): 10
+        }  # fmt: skip
+        beside = select(func.count()).where(report.conflicts_with.is_not(None))
+        assert connection.scalar(beside) == 20
