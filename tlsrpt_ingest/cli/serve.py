@@ -44,9 +44,9 @@ def serve(setting: Setting, host: str | None, port: int | None, database_url: st
     changes = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     settings = settings.model_copy(update=changes)
     notify = Notify(setting.environment)
-    listener = _handed_over(setting) or _listen(settings)
     # A sender forgets what we said yes to, so the commit has to survive a power cut.
     engine = setting.database(database_url, durable=True)
+    listener = _handed_over(setting) or _listen(settings)
     place = _place(listener)
     if settings.certificate is None and not _is_local(listener):
         log.warning("plain HTTP at %s: RFC 8460 wants https, so put a web server in front, or a certificate", place)

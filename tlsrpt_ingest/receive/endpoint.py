@@ -48,6 +48,8 @@ _STATUS: Final[Mapping[Outcome, int]] = MappingProxyType(
         Outcome.DUPLICATE: 200,
         Outcome.REJECTED: 400,
         Outcome.NOT_A_REPORT: 400,
+        Outcome.FOREIGN: 403,
+        Outcome.UNAUTHENTICATED: 403,
     }
 )
 
@@ -149,6 +151,4 @@ def _media_type(request: Request) -> str:
 
 
 def _words(recorded: Recorded) -> str:
-    if recorded.outcome is Outcome.REJECTED:
-        return f"rejected: {clean(recorded.reason or 'it cannot be read')}\n"
-    return f"{recorded.outcome}\n"
+    return f"{recorded.outcome}: {clean(recorded.reason)}\n" if recorded.reason else f"{recorded.outcome}\n"

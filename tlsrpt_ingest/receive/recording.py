@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,14 +14,11 @@ from tlsrpt_ingest import limits
 from tlsrpt_ingest.errors import IngestError, Unavailable
 from tlsrpt_ingest.ingest import ingest, item_key
 from tlsrpt_ingest.outcome import Outcome
-from tlsrpt_ingest.sources import Item
+from tlsrpt_ingest.sources import Item, Source
 from tlsrpt_ingest.sources.memory import MemorySource
 from tlsrpt_ingest.store import ask, record
 
 log = logging.getLogger(__name__)
-
-_DONE: Final = frozenset({Outcome.RECORDED, Outcome.CONFLICTING, Outcome.DUPLICATE})
-"""Outcomes that stay: the same octets from the same client again are the same item."""
 
 _LOOK_AGAIN: Final = 2.0
 """Seconds for which the answer about the database holds: a health check costs us no more than that."""
@@ -33,14 +30,15 @@ class Recorded:
 
     outcome: Outcome
     reason: str | None = None
-    """For a rejected one: what the ledger says."""
+    """Why it does not count: what the ledger says."""
 
 
 class Recorder:
     """Takes items as they come, from the event loop; `run` has to be running there."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, ingest: Callable[[Source, Engine], object] = ingest) -> None:
         self._engine = engine
+        self._ingest = ingest
         self._waiting: list[tuple[Item, asyncio.Future[Recorded]]] = []
         self._news = asyncio.Event()
         self._closing = False
@@ -120,22 +118,24 @@ class Recorder:
         return [answer for item in items for answer in self._record([item])]
 
     def _judged(self, items: Sequence[Item], keys: Sequence[bytes]) -> list[Recorded | Exception]:
-        ledger = {key: known for key, known in record.known(self._engine, keys).items() if _DONE.issuperset(known)}
+        known = record.known(self._engine, keys)
+        # The same octets from the same client are the same item.
+        ledger = {key for key, outcomes in known.items() if not any(outcome.is_open for outcome in outcomes)}
         new = {key: item for key, item in zip(keys, items, strict=True) if key not in ledger}
         source = MemorySource(new.values())
         failure: IngestError | None = None
         try:
-            ingest(source, self._engine)
+            self._ingest(source, self._engine)
         except IngestError as error:
             log.error("%s", error)  # noqa: TRY400 - words, no traceback
             failure = error
         became = {id(item): outcome for item, outcome in source.settled}
         outcomes = {key: became[id(item)] for key, item in new.items() if id(item) in became}
-        rejected = [key for key, outcome in outcomes.items() if outcome is Outcome.REJECTED]
-        reasons = ask.reasons(self._engine, rejected) if rejected else {}
+        refused = [key for key, outcome in outcomes.items() if outcome.is_open]
+        reasons = ask.reasons(self._engine, refused) if refused else {}
         answers: list[Recorded | Exception] = []
         for key, item in zip(keys, items, strict=True):
-            if key in outcomes and (new[key] is item or outcomes[key] not in _DONE):
+            if key in outcomes and (new[key] is item or outcomes[key].is_open):
                 answers.append(Recorded(outcomes[key], reasons.get(key)))
             elif key in ledger or key in outcomes:
                 answers.append(Recorded(Outcome.DUPLICATE))
