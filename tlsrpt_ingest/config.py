@@ -5,7 +5,7 @@ import ipaddress
 import re
 import tomllib
 from collections.abc import Iterable
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -356,6 +356,18 @@ class Posture(_Section):
             raise ValueError("write the IP address of a resolver, and :PORT if it is not 53") from None
 
 
+class Site(_Section):
+    """`[site]`: static pages, written by `site`, and by `poll` after each run that changed something."""
+
+    MOST_DAYS: ClassVar[int] = 400
+    """With more, a page would be larger than 200 KB."""
+
+    directory: Name | None = None
+    """A folder for the pages alone. `poll` writes it where it polls into the database of this file."""
+    days: Annotated[int, Field(ge=1, le=MOST_DAYS)] = 180
+    """How many days up to the latest report."""
+
+
 class Config(_Section):
     """The whole file."""
 
@@ -365,6 +377,7 @@ class Config(_Section):
     alerts: Alerts = Alerts()
     receive: Receive = Receive()
     trust: Trust = Trust()
+    site: Site = Site()
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:

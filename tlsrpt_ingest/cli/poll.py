@@ -1,14 +1,17 @@
 """`poll`: what cron and systemd run. Drains the mailboxes of the config, once or for as long as it is left alone."""
 
 import logging
+import os
 import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from pathlib import Path
 
 import click
 from sqlalchemy import Engine
 
+from tlsrpt_ingest.cli import clock
 from tlsrpt_ingest.cli.lock import only_one
 from tlsrpt_ingest.cli.notify import Notify
 from tlsrpt_ingest.cli.remembering import remembered
@@ -18,6 +21,7 @@ from tlsrpt_ingest.cli.stopping import Stopping
 from tlsrpt_ingest.config import Imap
 from tlsrpt_ingest.errors import IngestError, Misconfigured, Unavailable
 from tlsrpt_ingest.ingest import Tally
+from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.sources.imap import imap_sources
 from tlsrpt_ingest.sources.imap_idle import Idler
 from tlsrpt_ingest.store.messages import Messages
@@ -35,6 +39,13 @@ FIRST_PAUSE = 5
 @click.option("--account", "names", multiple=True, metavar="NAME", help="Only this [[imap]] account (may be repeated).")
 @click.option("--watch", is_flag=True, help="Stay, and poll when the server says that there is mail (IDLE).")
 @click.option("--dry-run", is_flag=True, help="Read everything as into an empty database; write nothing anywhere.")
+@click.option(
+    "--site",
+    "pages",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write the site there after each run that changed something. Default: [site] directory, unless --database.",
+)
 @database_option
 @click.option("--strict", is_flag=True, help="Exit with 65 when something was rejected.")
 @json_option
@@ -42,6 +53,7 @@ FIRST_PAUSE = 5
 def poll(
     setting: Setting,
     names: tuple[str, ...],
+    pages: Path | None,
     database_url: str | None,
     *,
     watch: bool,
@@ -56,15 +68,17 @@ def poll(
     if watch and dry_run:
         raise click.UsageError("--watch and --dry-run do not go together")
     accounts = _accounts(setting, names)
+    if pages is None and database_url is None and setting.config.site.directory is not None:
+        pages = Path(setting.config.site.directory)
     with (
         nullcontext() if dry_run else only_one(setting.state),
         database(setting, database_url, dry_run=dry_run) as engine,
         Stopping() as stop,
     ):
         if watch:
-            _watch(setting, accounts, engine, stop)
+            _watch(setting, accounts, engine, stop, pages)
             return 0
-        tally, failures = _poll(setting, accounts, engine, stop, change=not dry_run)
+        tally, failures = _poll(setting, accounts, engine, stop, None if dry_run else pages, change=not dry_run)
     report(tally, as_json=as_json)
     for failure in failures[:-1]:
         log.error("%s", failure)
@@ -88,6 +102,7 @@ def _poll(
     accounts: list[Imap],
     engine: Engine,
     stop: Stopping,
+    pages: Path | None,
     *,
     change: bool = True,
     alive: Callable[[], None] = lambda: None,
@@ -103,10 +118,27 @@ def _poll(
                 failures.append(failure)
             if stop():
                 break
+        if pages and (_changed(tally) or not os.access(pages / "index.html", os.F_OK)):
+            try:
+                _write_site(setting, engine, pages)
+            except (Unavailable, Misconfigured) as failure:
+                failures.append(failure)
     return tally, sorted(failures, key=lambda failure: failure.exit_status)
 
 
-def _watch(setting: Setting, accounts: list[Imap], engine: Engine, stop: Stopping) -> None:
+def _changed(tally: Tally) -> bool:
+    """Whether the database says something that it did not say before."""
+    return tally.deliveries > tally.outcomes[Outcome.DUPLICATE] + tally.outcomes[Outcome.NOT_A_REPORT]
+
+
+def _write_site(setting: Setting, engine: Engine, pages: Path) -> None:
+    # Imported here: a poll that finds nothing does without the templates.
+    from tlsrpt_ingest.output.site.writing import write_site  # noqa: PLC0415 - as said
+
+    write_site(engine, pages, setting.config.site.days, clock.now())
+
+
+def _watch(setting: Setting, accounts: list[Imap], engine: Engine, stop: Stopping, pages: Path | None) -> None:
     """Poll until told to stop. Raises Misconfigured when only the operator can help."""
     notify = Notify(setting.environment)
     news = threading.Event()
@@ -115,7 +147,7 @@ def _watch(setting: Setting, accounts: list[Imap], engine: Engine, stop: Stoppin
     try:
         while not stop():
             news.clear()
-            tally, failures = _poll(setting, accounts, engine, stop, alive=notify.alive)
+            tally, failures = _poll(setting, accounts, engine, stop, pages, alive=notify.alive)
             if tally.items or failures:
                 report(tally, as_json=False)
             for failure in failures:

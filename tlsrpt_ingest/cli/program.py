@@ -27,6 +27,7 @@ _COMMANDS = {
     "reprocess": "tlsrpt_ingest.cli.backfill",
     "serve": "tlsrpt_ingest.cli.serve",
     "show": "tlsrpt_ingest.cli.look",
+    "site": "tlsrpt_ingest.cli.site",
     "summary": "tlsrpt_ingest.cli.look",
 }
 """Which module has which command. Imported when it is asked for: `poll` with nothing to do should cost little."""
