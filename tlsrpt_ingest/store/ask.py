@@ -142,11 +142,11 @@ def rejected(engine: Engine) -> Iterator[RejectedRow]:
 
 
 def reasons(engine: Engine, items: Collection[bytes]) -> dict[bytes, str]:
-    """Why those items (by `Delivery.item`) are rejected: the reason of the first part of each that is."""
+    """Why those items (by `Delivery.item`) do not count: the reason of the first part of each that has one."""
     delivery = tables.delivery.c
     asked = (
         select(delivery.item, delivery.reason)
-        .where(delivery.item.in_(items), delivery.outcome == str(Outcome.REJECTED))
+        .where(delivery.item.in_(items), delivery.reason.is_not(None))
         .order_by(delivery.item, delivery.part.desc())
     )
     with speaking(engine), engine.connect() as connection:
