@@ -5,7 +5,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ class PolicyHost:
     port: int
     body: bytes = b""
     status: int = 200
-    headers: dict[str, str] | None = None
+    headers: dict[str, str] = field(default_factory=lambda: dict(TEXT))
     drips: bool = False
     """Whether it sends an octet from time to time, until the test is over."""
     asked: int = 0
@@ -45,18 +45,14 @@ def policy_host(certificate: tuple[Path, Path]) -> Iterator[PolicyHost]:
                 return
             host.asked += 1
             self.send_response(host.status)
-            for name, value in (host.headers or {}).items():
+            for name, value in ({"Content-Length": str(len(host.body))} | host.headers).items():
                 self.send_header(name, value)
-            if "Content-Length" not in (host.headers or {}):
-                self.send_header("Content-Length", str(len(host.body)))
             self.end_headers()
-            if host.drips:
-                for octet in host.body:
-                    self.wfile.write(bytes([octet]))
-                    if over.wait(0.1):
-                        return
-            else:
-                self.wfile.write(host.body)
+            for octet in host.body if host.drips else ():
+                self.wfile.write(bytes([octet]))
+                if over.wait(0.1):
+                    return
+            self.wfile.write(host.body)
 
         def log_message(self, *args: Any) -> None:
             """Keep quiet."""
@@ -74,7 +70,7 @@ def policy_host(certificate: tuple[Path, Path]) -> Iterator[PolicyHost]:
 
     context = _context(certificate)
     server = Server(("127.0.0.1", 0), Handler)
-    host = PolicyHost(server.server_address[1], headers=TEXT)
+    host = PolicyHost(server.server_address[1])
     with _serving(server, over):
         yield host
 

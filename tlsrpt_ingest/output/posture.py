@@ -51,9 +51,9 @@ def render_recommendation(console: Console, found: Recommendation) -> None:
     for record in found.records:
         verbatim(console, f"name   {record.name}")
         verbatim(console, "type   TXT")
-        verbatim(console, f"value  {record.value}")
+        verbatim(console, f"value  {record.value}\n")
     if found.policy is not None:
-        say(console, f"\nThe file {found.policy_url}:")
+        say(console, f"The file {found.policy_url}:")
         for line in str(found.policy).splitlines():
             verbatim(console, line)
     console.print()

@@ -95,16 +95,24 @@ def _tlsrpt(published: Published, ours: Ours, rua: tuple[str, ...]) -> tlsrpt.Re
 
 
 def _policy(published: Published, ready: Readiness | None) -> tuple[Policy, str]:
-    mx = tuple(published.mx)
+    """The next policy, and why this mode."""
     present = published.policy
-    if present is not None and present.mode == "enforce":
-        return Policy("enforce", max(present.max_age, ENFORCE_MAX_AGE), mx), "Mode enforce, as it is."
-    if ready is not None and ready.ready and present is not None and present.mode == "testing":
-        return Policy("enforce", max(present.max_age, ENFORCE_MAX_AGE), mx), f"Mode enforce: {ready.why}"
-    why = "Mode testing first: senders report what enforce would have held back, and deliver all the same."
-    if ready is not None and present is not None:
-        why = f"Mode testing still: {ready.why}"
-    return Policy("testing", TESTING_MAX_AGE, mx), why
+    mx = _mx(published)
+    if present is None or present.mode == "none":
+        why = "Mode testing first: senders report what enforce would have held back, and deliver all the same."
+        return Policy("testing", TESTING_MAX_AGE, mx), why
+    if present.mode == "enforce" or (ready is not None and ready.ready):
+        why = "Mode enforce, as it is." if present.mode == "enforce" or ready is None else f"Mode enforce: {ready.why}"
+        return Policy("enforce", max(present.max_age, ENFORCE_MAX_AGE), mx), why
+    why = ready.why if ready is not None else "without the reports nobody can tell whether enforce is safe."
+    return Policy("testing", max(present.max_age, TESTING_MAX_AGE), mx), f"Mode testing still: {why}"
+
+
+def _mx(published: Published) -> tuple[str, ...]:
+    """The patterns of the present policy that match an MX of today, and each MX that none matches."""
+    present = published.policy.mx if published.policy is not None else ()
+    patterns = [one for one in present if any(rfc8461.matches(one, host) for host in published.mx)]
+    return (*patterns, *(host for host in published.mx if not any(rfc8461.matches(one, host) for one in patterns)))
 
 
 def _notes(published: Published, policy: Policy) -> Iterator[str]:
