@@ -5,12 +5,27 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from tlsrpt_ingest import limits
+from tlsrpt_ingest.config import Config
+from tlsrpt_ingest.errors import Misconfigured
+from tlsrpt_ingest.trust import Trust
 
 if TYPE_CHECKING:
     from tlsrpt_ingest.posture.lookup import Lookup
 
 KEPT: Final = 60
 """Seconds for which an answer is kept at least, also that there is nothing, or that no answer came."""
+
+
+def trust(config: Config, *, fresh: bool) -> Trust:
+    """What `[trust]` asks for; signatures are verified, and floods capped, only in what is `fresh` and no archive."""
+    wanted = config.trust
+    dns = Dns(*config.posture.resolver_address)
+    return Trust(
+        wanted,
+        dns.keys if fresh and wanted.dkim else None,
+        dns.mx if wanted.domains and not wanted.mx_hosts else None,
+        wanted.reports_per_day if fresh else None,
+    )
 
 
 class Dns:
@@ -57,12 +72,11 @@ class Dns:
         # Imported here: a tenth of a second, which only those should pay who ask.
         from tlsrpt_ingest.posture.lookup import Lookup, LookupFailed  # noqa: PLC0415 - as said
 
-        if self._lookup is None:
-            self._lookup = Lookup(*self._where)
         try:
+            self._lookup = self._lookup or Lookup(*self._where)
             found = getattr(self._lookup, kind)(name)
-        except LookupFailed as failure:
-            self._silences += failure.code == "dns-away"
+        except (LookupFailed, Misconfigured) as failure:  # a host without a resolver has a DNS that is silent
+            self._silences += getattr(failure, "code", "dns-away") == "dns-away"
             if self._silences >= limits.DNS_SILENCES:
                 self._silences = 0
                 self._silent_until = time.monotonic() + limits.DNS_PAUSE
