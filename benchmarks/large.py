@@ -21,7 +21,6 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from typing import Any, Final
 
-import orjson
 from sqlalchemy import Engine, func, select
 
 from tlsrpt_ingest.sources.imap_folder import uid_url
@@ -33,6 +32,8 @@ from tlsrpt_ingest.store.json_text import dumps
 from tlsrpt_ingest.store.rows import stamp
 
 Row = tuple[Any, ...]
+Stamp = Callable[[datetime], Any]
+"""How a dialect's driver wants a moment."""
 
 MAILBOX: Final = Mailbox("work", "INBOX", 1_700_000_000)
 BATCH: Final = 5_000
@@ -128,7 +129,7 @@ class Year:
         conflicts_with = pk - 1 if rows.report and chance() < CONFLICTING and rows.report[-1][0] == pk - 1 else None
         envelope = self._envelope(organization, submitter, domain, start, pk)
         entries = self._entries(domain, age, details, two=submitter == "office.example" and chance() < 0.5)  # noqa: PLR2004 - as it is in real mailboxes
-        document = _gzip(orjson.dumps({**envelope, "policies": entries}))
+        document = _gzip(dumps({**envelope, "policies": entries}).encode())
         rows.report.append(
             (
                 pk,
@@ -247,6 +248,10 @@ class Year:
         )
 
 
+_STAMPS: Final[dict[str, Stamp]] = {
+    "sqlite": lambda day: day.isoformat(sep=" ", timespec="microseconds"),
+    "postgresql": lambda day: day,
+}
 _WEIGHTS: Final = tuple(weight for _name, _domain, weight in _SENDERS)
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - the store's moments are UTC without a zone
 
@@ -319,9 +324,12 @@ def _sqlite(driver: Any) -> Callable[[str, list[Row]], None]:
         driver.execute(f"PRAGMA {pragma}")
 
     def write(table: str, rows: list[Row]) -> None:
-        marks = ", ".join("?" * len(tables.metadata.tables[table].c))
+        if not rows:
+            return
+        marks = ", ".join("?" * len(rows[0]))
         driver.execute("BEGIN")
-        driver.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608 - a table of ours
+        statement = f"INSERT INTO {table} ({_columns(table, rows)}) VALUES ({marks})"  # noqa: S608 - a table of ours
+        driver.executemany(statement, rows)
         driver.execute("COMMIT")
 
     return write
@@ -334,12 +342,18 @@ def _postgresql(driver: Any) -> Callable[[str, list[Row]], None]:
     driver.execute("SET synchronous_commit = off")
 
     def write(table: str, rows: list[Row]) -> None:
-        columns = ", ".join(tables.metadata.tables[table].c.keys())
-        with driver.cursor() as cursor, cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
+        if not rows:
+            return
+        with driver.cursor() as cursor, cursor.copy(f"COPY {table} ({_columns(table, rows)}) FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(row)
 
     return write
+
+
+def _columns(table: str, rows: list[Row]) -> str:
+    """The first of the table's columns; those that were added to the end are NULL."""
+    return ", ".join(tables.metadata.tables[table].c.keys()[: len(rows[0])])
 
 
 _WRITERS: Final = {"sqlite": _sqlite, "postgresql": _postgresql}
