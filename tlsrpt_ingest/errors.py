@@ -31,6 +31,10 @@ class Unreadable(IngestError):
         self.stage = stage
         self.code = code
 
+    def __reduce__(self) -> tuple[type["Unreadable"], tuple[object, ...]]:
+        """What to pickle: it goes from one process to another with its item."""
+        return Unreadable, (self.stage, self.code, str(self))
+
 
 class Unavailable(IngestError):
     """The world is not there just now: a server, a disk, a lock. Nothing of the batch in hand was settled."""

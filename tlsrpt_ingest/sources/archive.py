@@ -19,7 +19,7 @@ from tlsrpt_ingest.sources import mbox, origin, tar
 from tlsrpt_ingest.sources.compression import GZIP, Inflated, is_compressed
 from tlsrpt_ingest.sources.source import Item
 
-_HEAD: Final = 512
+HEAD: Final = 512
 """Octets that tell what a stream is: one block of tar, whose magic stands at 257."""
 
 _DOCUMENT: Final = (b"{", b"[", b"\xef\xbb\xbf")
@@ -48,9 +48,14 @@ _FOREIGN: Final = {
 
 def items(stream: IO[bytes], place: str, name: str, depth: int = 0) -> Iterator[Item]:
     """The items in `stream`, which lies at `place` and is called `name`; one with a failure where it is damaged."""
+    return whole(_items(_buffered(stream), place, name, depth), place, name)
+
+
+def whole(found: Iterator[Item], place: str, name: str) -> Iterator[Item]:
+    """What is found in `place`; where that fails, one item more that says so."""
     position = 0
     try:
-        for item in _items(_buffered(stream), place, name, depth):
+        for item in found:
             yield item
             position = item.position
     except Exception as error:  # noqa: BLE001 - archives fail in more ways than the libraries say; each is one item's
@@ -60,7 +65,7 @@ def items(stream: IO[bytes], place: str, name: str, depth: int = 0) -> Iterator[
 def message(stream: io.BufferedReader, place: str, name: str) -> Iterator[Item]:
     """One message of a Maildir: as it stands, or compressed, as Dovecot's mail_compress leaves it."""
     try:
-        head = stream.peek(_HEAD)
+        head = stream.peek(HEAD)
         item = None if is_compressed(head) or _foreign(head) else _whole(stream, place, name)
     except OSError as error:
         item = Item(place, b"", name, failure=_failure(error))
@@ -71,7 +76,7 @@ def message(stream: io.BufferedReader, place: str, name: str) -> Iterator[Item]:
 
 
 def _items(stream: "io.BufferedReader[Any]", place: str, name: str, depth: int) -> Iterator[Item]:
-    head = stream.peek(_HEAD)[:_HEAD]
+    head = stream.peek(HEAD)[:HEAD]
     if is_compressed(head):
         yield from _compressed(stream, head, place, name, depth)
     elif head.startswith(_ZIP) or head[257:262] == b"ustar" or name.lower().endswith(_TAR):
@@ -81,8 +86,8 @@ def _items(stream: "io.BufferedReader[Any]", place: str, name: str, depth: int) 
     elif foreign := _foreign(head):
         said = f"it is a {foreign} file, which is not read here; unpack it, or export what is in it as an mbox"
         raise Unreadable("fetch", "foreign-archive", said)
-    elif head.lstrip(b"\r\n").startswith(b"From ") or name.lower().endswith(_MBOX):
-        yield from _mbox(stream, place)
+    elif _is_mbox(head, name):
+        yield from mbox_items(mbox.messages(stream.read), place)
     elif head:
         yield _whole(stream, place, name)
     elif name.lower().endswith(_NEVER_EMPTY):
@@ -104,17 +109,34 @@ def _whole(stream: IO[bytes], place: str, name: str) -> Item:
     return Item(place, octets, name)
 
 
-def _mbox(stream: IO[bytes], place: str) -> Iterator[Item]:
-    for offset, octets in mbox.messages(stream.read):
+def mbox_items(messages: Iterator[mbox.Message], place: str) -> Iterator[Item]:
+    """The messages of an mbox at `place` as items."""
+    here = origin.inside(place, "")
+    for offset, octets in messages:
         failure = too_large() if octets is None else None
-        yield Item(origin.inside(place, offset), octets or b"", position=offset, failure=failure)
+        yield Item(f"{here}{offset}", octets or b"", position=offset, failure=failure)
+
+
+def is_bare_mbox(head: bytes, name: str) -> bool:
+    """Whether what begins with `head` (HEAD octets) and is called `name` is an mbox, in no archive and as it stands."""
+    return _is_mbox(head, name) and not (
+        is_compressed(head)
+        or head.startswith(_ZIP)
+        or head[257:262] == b"ustar"
+        or name.lower().endswith(_TAR)
+        or _foreign(head)
+    )
+
+
+def _is_mbox(head: bytes, name: str) -> bool:
+    return head.lstrip(b"\r\n").startswith(b"From ") or name.lower().endswith(_MBOX)
 
 
 def _compressed(stream: io.BufferedReader, head: bytes, place: str, name: str, depth: int) -> Iterator[Item]:
     kept = _Kept(stream)
     inflated = Inflated(kept, head)
     inner = io.BufferedReader(inflated, mbox.BLOCK)
-    begin = inner.peek(_HEAD)
+    begin = inner.peek(HEAD)
     if inflated.damage and not begin:
         raise inflated.damage
     if head.startswith(GZIP) and begin.lstrip().startswith(_DOCUMENT):

@@ -1,6 +1,5 @@
 """Files, folders and standard input as sources; all of them only read."""
 
-import errno
 import io
 import logging
 import os
@@ -14,12 +13,10 @@ from tlsrpt_ingest import limits
 from tlsrpt_ingest.errors import Misconfigured, Unavailable, Unreadable
 from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.sources import archive, maildir, mbox, origin
+from tlsrpt_ingest.sources.shard import OCTETS, Shard, opened, shards
 from tlsrpt_ingest.sources.source import Item, Source
 
 log = logging.getLogger(__name__)
-
-_NOATIME: int = getattr(os, "O_NOATIME", 0)
-"""Linux: reading does not count as a look. Mail readers tell new mail in an mbox by its time of access."""
 
 
 def open_path(path: str, stdin: IO[bytes] | None = None) -> Source:
@@ -39,7 +36,7 @@ def open_path(path: str, stdin: IO[bytes] | None = None) -> Source:
                 return FolderSource(place)
         if not stat.S_ISREG(mode):
             raise Misconfigured(f"{path} is neither a file nor a folder; for standard input write -")
-        with _open(place, follow=True):
+        with opened(place, follow=True):
             return FileSource(place)
     except OSError as error:
         raise Misconfigured(f"cannot read {path}: {error.strerror}") from error
@@ -57,16 +54,35 @@ class _ReadOnly:
     def settle(self, settled: Sequence[tuple[Item, Outcome]]) -> None:
         """Nothing: what lies in files stays as it is."""
 
-    def _file(self, path: Path, *, follow: bool = False) -> Iterator[Item]:
+    def items(self) -> Iterator[Item]:
+        """The items of each file."""
+        for piece in self.pieces():
+            if isinstance(piece, Shard):
+                yield from piece.items()
+            else:
+                yield piece
+
+    def pieces(self) -> Iterator[Item | Shard]:
+        """The same, with the messages of a large mbox left in shards that somebody else may read."""
+        raise NotImplementedError
+
+    def _file(self, path: Path, *, follow: bool = False) -> Iterator[Item | Shard]:
         """The items of one file, whatever it is."""
         place = origin.of_path(str(path))
         try:
-            raw = _open(path, follow=follow)
+            raw = opened(path, follow=follow)
         except OSError as error:
             yield _unreadable(place, path.name, "file", error)
             return
+        before = self.octets_read
         with raw:
-            yield from archive.items(_measured(raw, self), place, path.name)
+            stream = _measured(raw, self)
+            if _length(raw) <= OCTETS or not archive.is_bare_mbox(stream.peek()[: archive.HEAD], path.name):
+                yield from archive.items(stream, place, path.name)
+                return
+            for shard in shards(raw, path, place, follow=follow):
+                yield shard
+                self.octets_read = before + shard.end
 
 
 class _Measured(io.RawIOBase):
@@ -104,24 +120,12 @@ class _Measured(io.RawIOBase):
         return count
 
 
-def _open(path: Path, *, follow: bool = False) -> io.FileIO:
-    """A regular file and nothing else: never waits for the other end of a FIFO, nor follows a link if not told to.
-
-    Raises OSError.
-    """
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
-    try:
-        raw = io.FileIO(os.open(path, flags | _NOATIME))
-    except PermissionError:  # only a file's owner may ask for that
-        raw = io.FileIO(os.open(path, flags))
-    if not stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
-        raw.close()
-        raise OSError(errno.EINVAL, "it is no regular file any more")
-    return raw
+def _length(raw: io.FileIO) -> int:
+    return os.fstat(raw.fileno()).st_size
 
 
 def _measured(raw: io.FileIO, source: _ReadOnly) -> io.BufferedReader:
-    size = os.fstat(raw.fileno()).st_size
+    size = _length(raw)
     return io.BufferedReader(_Measured(raw, size, source), min(mbox.BLOCK, max(size, io.DEFAULT_BUFFER_SIZE)))
 
 
@@ -133,7 +137,7 @@ class FileSource(_ReadOnly):
         self.origin = origin.of_path(str(path))
         self.octets_total = path.stat().st_size
 
-    def items(self) -> Iterator[Item]:
+    def pieces(self) -> Iterator[Item | Shard]:
         """Its items, in the order in which they lie there."""
         return self._file(self._path, follow=True)
 
@@ -149,7 +153,7 @@ class FolderSource(_ReadOnly):
         self._path = path
         self.origin = origin.of_path(str(path))
 
-    def items(self) -> Iterator[Item]:
+    def pieces(self) -> Iterator[Item | Shard]:
         """The items of each file; what is neither a file nor a folder is passed over."""
         self.octets_total = _size(self._path)
         # Folders are nested as deep as somebody likes, and Python's calls are not.
@@ -163,7 +167,7 @@ class FolderSource(_ReadOnly):
             else:
                 waiting.pop()
 
-    def _folder(self, folder: Path) -> Iterator[Item | Path]:
+    def _folder(self, folder: Path) -> Iterator[Item | Shard | Path]:
         """The items of one folder, and the folders in it."""
         try:
             names = sorted(os.listdir(folder))  # noqa: PTH208 - a Path for each of a million files would be held at once
@@ -177,7 +181,7 @@ class FolderSource(_ReadOnly):
             if not (mail and path.name in maildir.FOLDERS):
                 yield from self._entry(path, mail=mail)
 
-    def _entry(self, path: Path, *, mail: bool) -> Iterator[Item | Path]:
+    def _entry(self, path: Path, *, mail: bool) -> Iterator[Item | Shard | Path]:
         """What stands in a folder under one name."""
         try:
             mode = path.lstat().st_mode
@@ -208,7 +212,7 @@ class FolderSource(_ReadOnly):
                 unique = maildir.unique_name(path)
                 place = origin.inside(here, unique)
                 try:
-                    raw = _open(path)
+                    raw = opened(path)
                 except FileNotFoundError:
                     missing.add(unique)
                     continue
@@ -231,7 +235,7 @@ class StdinSource(_ReadOnly):
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
 
-    def items(self) -> Iterator[Item]:
+    def pieces(self) -> Iterator[Item | Shard]:
         """The one item; an empty input has one too, since somebody meant to hand one over. Raises Unavailable.
 
         With a From_ line in front (pipe(8), flags=F) it is an mbox: by hand it may even be one of several messages.

@@ -48,6 +48,11 @@ class Prepared(NamedTuple):
         """What the ledger knows it by."""
         return self.item, self.part
 
+    @property
+    def rows(self) -> int:
+        """How many rows it becomes."""
+        return 3 + len(self.report.policies) + len(self.report.failure_details) if self.report else 1
+
 
 def prepare(delivery: Delivery) -> Prepared:
     """Prepare a delivery; one whose values nobody could store becomes one that is rejected at stage "store"."""

@@ -50,6 +50,17 @@ def known(engine: Engine, items: Collection[bytes]) -> dict[bytes, list[Outcome]
     return found
 
 
+def between(engine: Engine, low: bytes, high: bytes) -> dict[bytes, list[Outcome]]:
+    """The same of all items from `low` to `high`, excluded."""
+    found: dict[bytes, list[Outcome]] = {}
+    delivery = tables.delivery.c
+    asked = select(delivery.item, delivery.outcome).where(delivery.item >= low, delivery.item < high)
+    with speaking(engine), engine.connect() as connection:
+        for item, outcome in connection.execute(asked.order_by(delivery.item, delivery.part)):
+            found.setdefault(item, []).append(Outcome(outcome))
+    return found
+
+
 def _halving(engine: Engine, deliveries: list[Prepared], parts: Mapping[bytes, int], now: datetime) -> list[Outcome]:
     try:
         return _write(engine, deliveries, parts, now)

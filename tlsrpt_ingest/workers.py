@@ -1,0 +1,165 @@
+"""Who judges: this process itself, processes beside it, or the workers of a cluster; whoever writes sees no difference.
+
+Results come in the order of the tasks, and few tasks are under way at once. A worker that dies costs time and nothing
+else: what it had in hand is given to another.
+"""
+
+import gc
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from multiprocessing.connection import wait
+from typing import Any, Final, Protocol, TypeVar
+
+from tlsrpt_ingest.errors import Unavailable
+
+ATTEMPTS: Final = 3
+"""Workers that die, one after the other, over the same task before we give up."""
+
+AHEAD: Final = 2
+"""Tasks under way for each worker: one in hand and one that waits for it."""
+
+
+class Result(Protocol):
+    """What a call gives back."""
+
+    @property
+    def rest(self) -> Any:
+        """The task that is left, where the whole was more than should be held in memory at once; or None."""
+        ...
+
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Result)
+
+
+class Workers(Protocol):
+    """Those who judge."""
+
+    def each(self, work: Callable[[T], R], tasks: Iterator[T]) -> Generator[tuple[T, R]]:
+        """The tasks, each with what `work` makes of it. Raises Unavailable when the workers are out of reach."""
+        ...
+
+
+class Here:
+    """This process: what `--jobs 1` means, and enough for whatever is small."""
+
+    def each(self, work: Callable[[T], R], tasks: Iterator[T]) -> Generator[tuple[T, R]]:
+        """As Workers."""
+        for task in tasks:
+            left: T | None = task
+            while left is not None:
+                result = work(left)
+                yield left, result
+                left = result.rest
+
+
+class Elsewhere:
+    """The workers of an executor."""
+
+    def __init__(self, executor: Executor, count: int) -> None:
+        self._executor = executor
+        self._most = AHEAD * count + 1
+
+    def each(self, work: Callable[[T], R], tasks: Iterator[T]) -> Generator[tuple[T, R]]:
+        """As Workers."""
+        waiting: deque[T] = deque()
+        under_way: deque[tuple[T, Future[R]]] = deque()
+        deaths = 0
+        try:
+            while True:
+                # After a death one at a time, until it is known over which task.
+                most = 1 if deaths else self._most
+                while len(under_way) < most and not (under_way and under_way[0][1].done()):
+                    if not waiting:
+                        waiting.extend(_next(tasks))
+                    if not waiting:
+                        break
+                    under_way.append((waiting[0], self._executor.submit(work, waiting[0])))
+                    waiting.popleft()
+                if not under_way:
+                    return
+                task, future = under_way.popleft()
+                try:
+                    result = future.result()
+                except BrokenExecutor as death:
+                    deaths += 1
+                    waiting.extendleft(late for late, _future in reversed(under_way))
+                    waiting.appendleft(task)
+                    under_way.clear()
+                    self._revive(task, deaths, death)
+                    continue
+                deaths = 0
+                if result.rest is not None:
+                    under_way.appendleft((result.rest, self._executor.submit(work, result.rest)))
+                yield task, result
+        finally:
+            for _task, future in under_way:
+                future.cancel()
+
+    def _revive(self, task: object, deaths: int, death: BrokenExecutor) -> None:
+        """Have workers again. Raises Unavailable where that is of no use."""
+        del task, deaths
+        raise Unavailable(f"the workers are gone: {death}") from death
+
+    def close(self) -> None:
+        """Let the workers go, once they have finished what they have in hand."""
+        self._executor.shutdown(cancel_futures=True)
+
+
+class Processes(Elsewhere):
+    """Processes of this host, as many as `count`; to be made before there are threads and connections."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        # A fork takes milliseconds, a start from nothing half a second; but a fork would inherit the locks of threads.
+        forks = sys.platform == "linux" and threading.active_count() == 1
+        super().__init__(_executor(count, "fork" if forks else "spawn"), count)
+        self._executor.submit(os.getpid).result()
+
+    def _revive(self, task: object, deaths: int, death: BrokenExecutor) -> None:
+        if deaths >= ATTEMPTS:
+            raise Unavailable(
+                f"{deaths} worker processes died over {task}; if the kernel ended them for want of memory (see its "
+                "log), try again with --jobs 1"
+            ) from death
+        self._executor.shutdown()
+        self._executor = _executor(self._count, "spawn")
+
+
+def _executor(count: int, method: str) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(count, multiprocessing.get_context(method), _begin)
+
+
+def _begin() -> None:
+    """Begin as a worker: the end is the writer's to say, and his own end too."""
+    # Ctrl-C and systemd's SIGTERM come to all processes at once.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    settle_memory()
+
+
+def _end_with(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
+
+
+def _next(tasks: Iterator[T]) -> list[T]:
+    return [task] if (task := next(tasks, None)) is not None else []
+
+
+def settle_memory() -> None:
+    """Spare the garbage collector what is there for good, and most of its visits: a third of the time of large reports.
+
+    For programs only: a library has no say in this.
+    """
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
