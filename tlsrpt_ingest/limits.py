@@ -181,7 +181,6 @@ DNS_ANSWERS: Final = 1_000
 REPORTS_OF_A_SENDER: Final = 10_000
 """Reports about one UTC day that one sender may have counted. Google sends one a day for each of your domains."""
 
-
 POLICY_FILE: Final = 64 * 1024
 """The policy file of MTA-STS: what RFC 8461 section 3.3 suggests."""
 

@@ -112,7 +112,7 @@ def test_totals_of_a_period_and_of_a_domain(engine: Engine) -> None:
 
 def test_an_empty_database_has_empty_totals(engine: Engine) -> None:
     assert ask.totals(engine) == ask.Totals((), (), 0, 0, 0, None, None)
-    assert [*ask.ledger(engine), *ask.rejected(engine)] == []
+    assert [*ask.ledger(engine), *ask.open_cases(engine)] == []
 
 
 def test_a_claim_of_very_many_sessions_breaks_no_answer(engine: Engine) -> None:
@@ -148,9 +148,9 @@ def test_rejected_items_are_handed_out_in_the_order_of_reading_while_they_are_re
     record(engine, [rejected(item, octets=b"%d" % item if item % 2 else None) for item in reversed(items)])
     record(engine, [rejected(3, part=1), delivery(20)])
     seen = []
-    for row in ask.rejected(engine):
+    for row in ask.open_cases(engine):
         seen.append((int.from_bytes(row.item[4:]), row.part, row.octets))
         record(engine, [delivery(int.from_bytes(row.item[4:]), part=row.part)])
     expected = [(item, 0, b"%d" % item if item % 2 else None) for item in items]
     assert seen == [*expected[:4], (3, 1, None), *expected[4:]]
-    assert list(ask.rejected(engine)) == []
+    assert list(ask.open_cases(engine)) == []

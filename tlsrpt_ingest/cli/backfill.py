@@ -1,5 +1,6 @@
 """`backfill` and `reprocess`: archives into the database."""
 
+import hashlib
 import logging
 from collections.abc import Generator, Iterable, Iterator
 from itertools import groupby
@@ -21,6 +22,7 @@ from tlsrpt_ingest.sources.imap import imap_sources
 from tlsrpt_ingest.sources.memory import MemorySource
 from tlsrpt_ingest.sources.origin import POSTED, STDIN, container
 from tlsrpt_ingest.sources.picked import PickedSource
+from tlsrpt_ingest.sources.source import Mailbox
 from tlsrpt_ingest.store import ask
 from tlsrpt_ingest.store.messages import Messages
 
@@ -71,10 +73,10 @@ def backfill(
 @json_option
 @click.pass_obj
 def reprocess(setting: Setting, database_url: str | None, *, strict: bool, as_json: bool) -> int:
-    """Read again what was rejected, as after an upgrade."""
+    """Read again what was rejected, as after an upgrade, or did not count, as after a change of [trust]."""
     tally = Tally()
     with database(setting, database_url) as engine, Stopping() as stop, remembered(engine, "reprocess", tally, stop):
-        run(_rejected(setting, engine), engine, stop, tally)
+        run(_open_cases(setting, engine), engine, stop, tally)
     report(tally, as_json=as_json)
     return exit_status(tally, stop, strict=strict)
 
@@ -102,10 +104,10 @@ def _account(setting: Setting, path: str, folders: tuple[str, ...]) -> Imap | No
     raise Misconfigured(f"{path}: the config has no [[imap]] account with this name or host (it has: {known})")
 
 
-def _rejected(setting: Setting, engine: Engine) -> Generator[Source]:
-    """A source for each container that holds rejected items, handing out only these."""
-    for place, rows in groupby(ask.rejected(engine), key=_place):
-        if place in (STDIN, POSTED):
+def _open_cases(setting: Setting, engine: Engine) -> Generator[Source]:
+    """A source for each container that holds items whose outcome is open, handing out only these."""
+    for place, rows in groupby(ask.open_cases(engine), key=_place):
+        if place is None:
             yield MemorySource(_kept(rows))
             continue
         origins = {row.origin for row in rows}
@@ -114,13 +116,14 @@ def _rejected(setting: Setting, engine: Engine) -> Generator[Source]:
             for source in sources:
                 yield PickedSource(source, origins)
         except Misconfigured as gone:
-            log.warning("%d rejected items cannot be read again: %s", len(origins), gone)
+            log.warning("%d items cannot be read again: %s", len(origins), gone)
 
 
-def _place(row: ask.RejectedRow) -> str:
-    """The path, or the URL, of what the item lies in."""
-    if row.origin.startswith(POSTED):
-        return POSTED
+def _place(row: ask.OpenRow) -> str | None:
+    """The path, or the URL, of what the item lies in; None where the ledger keeps the item."""
+    whole = row.place and row.octets and hashlib.sha256(row.octets).digest() == row.digest
+    if whole or row.origin == STDIN or row.origin.startswith(POSTED):
+        return None
     return container(row.origin) or row.origin.partition(";UIDVALIDITY=")[0]
 
 
@@ -134,10 +137,15 @@ def _messages(setting: Setting, url: str, engine: Engine) -> Generator[Source]:
     yield from imap_sources(ever, setting.environment, Messages(engine), (unquote(folder),), change=True)
 
 
-def _kept(rows: Iterable[ask.RejectedRow]) -> Iterator[Item]:
-    """Each item of which the ledger kept the octets, once however many of its parts were rejected."""
+def _kept(rows: Iterable[ask.OpenRow]) -> Iterator[Item]:
+    """Each item of which the ledger kept the octets, once however many of its parts are open."""
     for _item, parts in groupby(rows, key=lambda row: row.item):
         row = next(parts)
-        if row.octets is not None:
+        if row.octets is None:
+            continue
+        if row.place:
+            mailbox = Mailbox(row.place.account, row.place.mailbox, row.place.uidvalidity)
+            yield Item(row.origin, row.octets, position=row.place.uid, mailbox=mailbox)
+        else:
             media_type = "" if row.origin.startswith(POSTED) else None
             yield Item(row.origin, row.octets, repeatable=False, media_type=media_type)

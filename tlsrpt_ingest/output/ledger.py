@@ -10,6 +10,7 @@ from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.output.terminal import say, strange, verbatim
 from tlsrpt_ingest.output.text import clean
 from tlsrpt_ingest.store.ask import LedgerRow
+from tlsrpt_ingest.verdict import Verdict
 
 _STYLES: Final = {
     Outcome.REJECTED: "red",
@@ -51,6 +52,10 @@ def as_json(row: LedgerRow) -> dict[str, Any]:
         "sender": row.sender,
         "subject": row.subject,
         "submitter": row.submitter,
+        "verdict": row.verdict,
+        "signing_domain": row.signing_domain,
+        "selector": row.selector,
+        "verdict_reason": row.verdict_reason,
         "report_pk": row.report_pk,
         "organization_name": row.organization_name,
         "report_id": row.report_id,
@@ -70,3 +75,17 @@ def _row(console: Console, row: LedgerRow) -> None:
         say(console, Text.assemble(strange(row.organization_name), "  ", strange(row.report_id)), indent=18)
     elif row.sender or row.subject:
         say(console, Text.assemble("From ", strange(row.sender), ": ", strange(row.subject)), indent=18)
+    if row.verdict is not None:
+        say(console, signature(row.verdict, row.signing_domain, row.selector, row.verdict_reason), indent=18)
+
+
+def signature(verdict: str, domain: str | None, selector: str | None, reason: str | None) -> Text:
+    """Who vouches for a report, in a line: `DKIM pass by google.com (20230601)`, `DKIM none: there is no signature`."""
+    line = Text.assemble("DKIM ", (clean(verdict), "green" if verdict == Verdict.PASS else "yellow"))
+    if domain:
+        line.append(" by ").append_text(strange(domain))
+    if selector:
+        line.append(" (").append_text(strange(selector)).append(")")
+    if reason:
+        line.append(": ").append_text(strange(reason, _REASON))
+    return line

@@ -13,6 +13,7 @@ from sqlalchemy import Engine, or_, select
 
 from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.store import tables
+from tlsrpt_ingest.store.delivery import Place
 from tlsrpt_ingest.store.speaking import speaking
 from tlsrpt_ingest.store.totals import DomainTotal, Failures, SenderTotal, Totals, totals
 
@@ -20,12 +21,12 @@ __all__ = [
     "DomainTotal",
     "Failures",
     "LedgerRow",
-    "RejectedRow",
+    "OpenRow",
     "SenderTotal",
     "Totals",
     "ledger",
+    "open_cases",
     "reasons",
-    "rejected",
     "totals",
 ]
 
@@ -56,18 +57,26 @@ class LedgerRow:
     report_pk: int | None
     organization_name: str | None
     report_id: str | None
+    verdict: str | None = None
+    """A word of `verdict.Verdict`; None where nobody looked."""
+    signing_domain: str | None = None
+    selector: str | None = None
+    verdict_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class RejectedRow:
-    """A rejected delivery, for reading it again."""
+class OpenRow:
+    """A delivery whose outcome is open, for reading it again."""
 
     item: bytes
     part: int
     origin: str
+    outcome: Outcome
     stage: str
     code: str
     attempts: int
+    digest: bytes
+    place: Place | None
     octets: bytes | None
     """The item, or its document as a gzip stream, where the ledger keeps it."""
 
@@ -105,12 +114,18 @@ def ledger(
         left = None if left is None else left - size
 
 
-def rejected(engine: Engine) -> Iterator[RejectedRow]:
-    """Rejected deliveries, those of one container together, in the order in which they lie there.
+def open_cases(engine: Engine) -> Iterator[OpenRow]:
+    """Deliveries whose outcome is open; by outcome, those of one container together, in the order in which they lie.
 
     What is recorded meanwhile is seen or not seen, never seen twice.
     """
-    delivery = tables.delivery.c
+    for outcome in Outcome:
+        if outcome.is_open:
+            yield from _open_cases(engine, outcome)
+
+
+def _open_cases(engine: Engine, outcome: Outcome) -> Iterator[OpenRow]:
+    delivery, mailbox = tables.delivery.c, tables.mailbox.c
     asked = (
         select(
             delivery.item,
@@ -119,10 +134,16 @@ def rejected(engine: Engine) -> Iterator[RejectedRow]:
             delivery.stage,
             delivery.code,
             delivery.attempts,
+            delivery.digest,
             delivery.pk,
             delivery.octets.is_not(None).label("kept"),
+            mailbox.account,
+            mailbox.name,
+            mailbox.uidvalidity,
+            delivery.uid,
         )
-        .where(delivery.outcome == str(Outcome.REJECTED))
+        .select_from(tables.delivery.outerjoin(tables.mailbox, delivery.mailbox_pk == mailbox.pk))
+        .where(delivery.outcome == str(outcome))
         .order_by(delivery.item, delivery.part)
         .limit(PAGE)
     )
@@ -130,10 +151,11 @@ def rejected(engine: Engine) -> Iterator[RejectedRow]:
     while True:
         with speaking(engine), engine.connect() as connection:
             rows = connection.execute(page).all()
-        for item, part, origin, stage, code, attempts, pk, kept in rows:
+        for item, part, origin, stage, code, attempts, digest, pk, kept, *place in rows:
             # One by one: 64 MiB at most each, and there may be five hundred.
             octets = _octets(engine, pk) if kept else None
-            yield RejectedRow(item, part, origin, stage, code, attempts, octets)
+            where = Place(*place) if place[0] is not None else None
+            yield OpenRow(item, part, origin, outcome, stage, code, attempts, digest, where, octets)
         if len(rows) < PAGE:
             return
         item, part = rows[-1].item, rows[-1].part
