@@ -10,7 +10,7 @@ import pytest
 from tests.servers.process import program
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-UNITS = sorted(DEPLOY.glob("*.service")) + sorted(DEPLOY.glob("*.timer"))
+UNITS = [unit for kind in ("service", "socket", "timer") for unit in sorted(DEPLOY.glob(f"*.{kind}"))]
 EXPOSURE = 1.5
 """Of 10: systemd calls up to 2 safe."""
 

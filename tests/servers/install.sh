@@ -16,6 +16,9 @@ need mariadbd mariadb-server
 need doveadm dovecot-imapd
 need systemd-analyze systemd
 need postmap postfix
+need chromium chromium
+need nginx nginx-light
+need curl curl
 need nsd nsd
 need faketime faketime
 
