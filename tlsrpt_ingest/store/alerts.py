@@ -97,7 +97,7 @@ def enter(engine: Engine, began: Sequence[Alert], again: Sequence[Alert], over: 
 
 
 def claim(engine: Engine, now: datetime) -> list[Alert]:
-    """Take what some outlet has not been told and nobody else is telling, in the order in which it began."""
+    """Take what some outlet has not been told and nobody else is telling."""
     table = tables.alert
     free = or_(table.c.claimed_until.is_(None), table.c.claimed_until <= now)
 
@@ -106,7 +106,7 @@ def claim(engine: Engine, now: datetime) -> list[Alert]:
             asked = select(table).where(_pending(), free).order_by(table.c.identity).with_for_update()
             mine = [_alert(row) for row in connection.execute(asked).mappings()]
             _each(connection, mine, claimed_until=now + CLAIM)
-            return sorted(mine, key=lambda one: (one.began_at, one.identity))
+            return mine
 
     with speaking(engine):
         return persevering(once)

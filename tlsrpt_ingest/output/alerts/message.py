@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from tlsrpt_ingest import limits
 from tlsrpt_ingest.output.alerts.words import NAMES, TEXT, Event, headline, said
 from tlsrpt_ingest.output.text import clean
 from tlsrpt_ingest.rfc8460.explanations import host_name
 from tlsrpt_ingest.store.alerts import Alert
+
+_KINDS: Final = ("first-look", "poll", "no-report", "rejected", "failure", "failure-rate", "policy", "sender")
+"""The order in which what began at the same time is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,7 @@ class Message:
 
 def message(alerts: Iterable[Alert], outlet: str) -> Message | None:
     """What this outlet has not been told, in the order in which it began; None where there is nothing."""
-    pending = list(alerts)
+    pending = sorted(alerts, key=_order)
     began = tuple(one for one in pending if outlet in one.untold)
     over = tuple(one for one in pending if outlet in one.untold_over)
     if not began and not over:
@@ -59,6 +62,10 @@ def as_json(told: Message) -> dict[str, Any]:
         "alerts": [_event(event) for event in told.events[: limits.ALERTS_LISTED]],
         "more": max(0, len(told.events) - limits.ALERTS_LISTED),
     }
+
+
+def _order(alert: Alert) -> tuple[Any, ...]:
+    return alert.began_at, _KINDS.index(alert.kind), -alert.subject.get("sessions", 0), alert.identity
 
 
 def _event(event: Event) -> dict[str, Any]:

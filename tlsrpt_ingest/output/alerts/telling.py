@@ -66,7 +66,7 @@ def rehearse(engine: Engine, config: Alerts, outlet: Outlet, now: datetime, *, p
         for one in known.values()
         if (one.untold or one.untold_over) and one.identity not in changed
     ]  # fmt: skip
-    told = message(sorted([*changed.values(), *waiting], key=lambda one: (one.began_at, one.identity)), outlet.name)
+    told = message([*changed.values(), *waiting], outlet.name)
     if told:
         outlet.tell(told)
 

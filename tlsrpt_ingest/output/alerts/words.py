@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tlsrpt_ingest.output.show import explanation_json, side
+from tlsrpt_ingest.output.show import side
 from tlsrpt_ingest.output.summary import rate
 from tlsrpt_ingest.output.text import clean
-from tlsrpt_ingest.rfc8460.explanations import explain_result_type, host_name
+from tlsrpt_ingest.rfc8460.explanations import Explanation, Side, explain_result_type, host_name
 from tlsrpt_ingest.store.alerts import Alert
 
 WIDTH: Final = 78
@@ -102,19 +102,24 @@ def _failure(event: Event) -> Iterator[str]:
     first = min(one.subject["first_day"] for one in event.alerts)
     plural = "" if sessions == 1 else "s"
     yield f"{sessions:,} session{plural} since {first}, says {_names(event)}."
-    known = next((one.subject["explanation"] for one in event.alerts if "explanation" in one.subject), None)
-    if known is None and event.subject["result_type"] is None:
+    result_type = event.subject["result_type"]
+    if result_type is None:
         yield "The reports have failed sessions and do not say what failed."
         return
-    if known is None:
-        known = explanation_json(explain_result_type(event.subject["result_type"]))
-    if "result_type" in known:
+    known = next((one.subject["explanation"] for one in event.alerts if "explanation" in one.subject), None)
+    if known and "result_type" in known:
         yield f"The sender calls it {quoted(known['result_type'])}."
-    yield f"{known['what']} ({side(known['side'])})"
-    if known["effect"]:
-        yield known["effect"]
-    yield f"To do: {known['check']}"
-    yield from map(_Command, known["commands"])
+    explanation = _explanation(known) if known else explain_result_type(result_type)
+    yield f"{explanation.what} ({side(explanation)})"
+    if explanation.effect:
+        yield explanation.effect
+    yield f"To do: {explanation.check}"
+    yield from map(_Command, explanation.commands)
+
+
+def _explanation(known: dict[str, Any]) -> Explanation:
+    """The explanation that `explanation_json` made JSON of."""
+    return Explanation(known["what"], Side(known["side"]), known["check"], tuple(known["commands"]), known["effect"])
 
 
 def _failure_over(event: Event) -> Iterator[str]:
