@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from tlsrpt_ingest import rfc8461
@@ -73,7 +73,7 @@ def recommend(
         notes = ("The domain has no MX record: publish one, then ask again for an MTA-STS policy.",)
         return Recommendation(domain, tuple(records), None, notes)
     policy, why = _policy(published, ready)
-    records.append(Txt(f"_mta-sts.{domain}", str(rfc8461.Record(f"{now:%Y%m%d%H%M%S}"))))
+    records.append(Txt(f"_mta-sts.{domain}", str(_sts(published, now))))
     return Recommendation(domain, tuple(records), policy, (why, *_notes(published, policy)))
 
 
@@ -92,6 +92,14 @@ def _tlsrpt(published: Published, ours: Ours, rua: tuple[str, ...]) -> tlsrpt.Re
         return tlsrpt.parse_record(str(tlsrpt.Record(tuple(chosen))))
     except InvalidRecord as error:
         raise Misconfigured(f"these cannot stand in a record: {error}") from error
+
+
+def _sts(published: Published, now: datetime) -> rfc8461.Record:
+    """A record with the time as its id, and another id than that of now."""
+    record = rfc8461.Record(f"{now:%Y%m%d%H%M%S}")
+    if published.sts_record is not None and published.sts_record.id == record.id:
+        return _sts(published, now + timedelta(seconds=1))
+    return record
 
 
 def _policy(published: Published, ready: Readiness | None) -> tuple[Policy, str]:
