@@ -11,11 +11,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 DEMO := .demo
 DATABASE := sqlite:///$(DEMO)/tlsrpt.db
 
-.PHONY: help demo test lint format docs bench lock fuzz clean
+.PHONY: help demo test screenshot lint format docs bench lock fuzz clean
 
 help:
-	@echo "make demo    read a small bundled archive into SQLite and show what is in it"
+	@echo "make demo    read a small bundled archive into SQLite, show what is in it, and draw the site"
 	@echo "make test    run every test"
+	@echo "make screenshot   take the picture in the README again"
 	@echo "make lint    ruff, mypy, import floors"
 	@echo "make format  let ruff format and fix what it can"
 	@echo "make docs    write the generated pages of docs/reference/ again"
@@ -35,11 +36,18 @@ demo: $(VENV)/.program
 	@$(BIN)/tlsrpt-ingest ledger --database $(DATABASE) --outcome rejected
 	@echo; echo '$$ tlsrpt-ingest show $(DEMO)/archive/postfix.eml'
 	@$(BIN)/tlsrpt-ingest show $(DEMO)/archive/postfix.eml
-	@echo; echo 'Look further with: $(BIN)/tlsrpt-ingest summary --database $(DATABASE)'
+	@echo; echo '$$ tlsrpt-ingest site $(DEMO)/site'
+	@$(BIN)/tlsrpt-ingest -v site --database $(DATABASE) $(DEMO)/site
+	@echo; echo 'Open in a browser: $(abspath $(DEMO)/site/index.html)'
 
 test: $(VENV)/.tools tests/servers/install.sh
 	@sh tests/servers/install.sh
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
+
+# Where the fonts of this machine are not those of the last one, the picture changes.
+screenshot: $(VENV)/.tools tests/servers/install.sh
+	@sh tests/servers/install.sh
+	TLSRPT_SCREENSHOT=docs/site.png $(BIN)/pytest -q tests/end_to_end/test_site.py -k screenshot
 
 lint: $(VENV)/.tools
 	$(BIN)/ruff check

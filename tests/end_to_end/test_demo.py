@@ -1,44 +1,25 @@
-"""`make demo` shows what it promises, here with the installed wheel in place of an environment of its own."""
+"""`make demo` shows what it promises."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests import builders
+from tests.end_to_end.demonstration import make_demo
 from tests.installed import Program
 
 
-@pytest.fixture
-def demo(program: Program, root: Path, tmp_path: Path) -> str:
-    """What `make demo` prints."""
-    make = shutil.which("make")
-    if make is None:
-        pytest.skip("make is not installed")
-    environment = program.script.parents[1]
-    (environment / ".program").touch()  # the stamp that says that nothing needs to be installed
-    done = subprocess.run(
-        [make, "--no-print-directory", "demo", f"VENV={environment}", f"DEMO={tmp_path / 'demo'}"],
-        cwd=root,
-        env=program.environment({"PATH": "/usr/bin:/bin", "COLUMNS": "160"}),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout + done.stderr
-
-
-def test_it_shows_the_failures_and_the_broken_mails(demo: str) -> None:
+def test_it_shows_the_failures_and_the_broken_mails(program: Program, root: Path, tmp_path: Path) -> None:
+    demo = make_demo(program, root, tmp_path / "demo")
     for name in ("Google Inc.", "Microsoft Corporation", "Mail.ru", "Company-X"):
-        assert name in demo
-    assert "broken.mbox" in demo
-    assert "truncated-gzip" in demo
-    assert "self-signed_certificate" in demo, "the report that it explains"
-    assert "Traceback" not in demo
+        assert name in demo.output
+    assert "broken.mbox" in demo.output
+    assert "truncated-gzip" in demo.output
+    assert "self-signed_certificate" in demo.output, "the report that it explains"
+    assert f"{demo.site}/index.html" in demo.output, "the page to open"
+    assert (demo.site / "index.html").exists()
+    assert "Traceback" not in demo.output
 
 
 def test_the_archive_has_what_it_is_for(program: Program, sqlite: str, root: Path, tmp_path: Path) -> None:
@@ -46,11 +27,11 @@ def test_the_archive_has_what_it_is_for(program: Program, sqlite: str, root: Pat
     ran = program("backfill", "--json", "--database", sqlite, tmp_path / "archive")
     counts = json.loads(ran.stdout)
     assert {name: counts[name] for name in ("recorded", "duplicate", "conflicting", "rejected", "not_a_report")} == {
-        "recorded": 7 + 7 + 3 + 2,
+        "recorded": 3 * 56 + 37 + 2 * 8 + 2,
         "duplicate": 1,
         "conflicting": 0,
         "rejected": 4,
-        "not_a_report": 14,
+        "not_a_report": 2 * 56,
     }
     shown = program("show", "--json", tmp_path / "archive" / "every-failure.json.gz").stdout
     assert all(result_type in shown for result_type in builders.RESULT_TYPES)
