@@ -58,10 +58,8 @@ class Setup:
         """What `posture --json` prints about the domain, or about those in `words`."""
         return json.loads(self.text("--json", *(words or [DOMAIN]), publish=publish, status=status))
 
-    def text(self, *words: str, publish: bool = True, status: int | None = None) -> str:
-        """What `posture` prints."""
-        if publish:
-            self.dns.publish(self.records)
+    def configured(self) -> Path:
+        """The config file."""
         keys = {
             "resolver": f'"{self.dns.address}"',
             "https_port": str(self.https_port or self.host.port),
@@ -71,10 +69,14 @@ class Setup:
         } | self.config
         config = self.folder / "config.toml"
         config.write_text("[posture]\n" + "".join(f"{key} = {value}\n" for key, value in keys.items()) + self.more)
-        environment = {"STATE_DIRECTORY": str(self.folder)}
-        done = CliRunner(env=environment).invoke(
-            cli, ["--config", str(config), "posture", *words], standalone_mode=False
-        )
+        return config
+
+    def text(self, *words: str, publish: bool = True, status: int | None = None) -> str:
+        """What `posture` prints."""
+        if publish:
+            self.dns.publish(self.records)
+        runner = CliRunner(env={"STATE_DIRECTORY": str(self.folder)})
+        done = runner.invoke(cli, ["--config", str(self.configured()), "posture", *words], standalone_mode=False)
         if done.exception:
             raise done.exception
         self.status = done.return_value
