@@ -47,7 +47,7 @@ test: $(VENV)/.tools tests/servers/install.sh
 # Where the fonts of this machine are not those of the last one, the picture changes.
 screenshot: $(VENV)/.tools tests/servers/install.sh
 	@sh tests/servers/install.sh
-	TLSRPT_SCREENSHOT=docs/site.png $(BIN)/pytest -q tests/end_to_end/test_site.py -k screenshot
+	TLSRPT_SCREENSHOT=1 $(BIN)/pytest -q tests/end_to_end/test_site.py -k screenshot
 
 lint: $(VENV)/.tools
 	$(BIN)/ruff check
@@ -98,5 +98,5 @@ $(VENV)/.program: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.tools: pyproject.toml | $(BIN)/python
-	$(PIP) install --editable '.[postgresql,mariadb,oauth,cluster,receive,parquet,apprise]' --group test --group lint
+	$(PIP) install --editable '.[postgresql,mariadb,oauth,cluster,receive,parquet,apprise,fast]' --group test --group lint
 	@touch $@ $(VENV)/.program

@@ -8,7 +8,13 @@ from hypothesis import settings
 
 from tests.installed import Distribution, Program, build, install, one_at_a_time
 
-pytest_plugins = ["tests.servers.databases", "tests.servers.dns", "tests.servers.dovecot", "tests.servers.setups"]
+pytest_plugins = [
+    "tests.servers.chromium",
+    "tests.servers.databases",
+    "tests.servers.dns",
+    "tests.servers.dovecot",
+    "tests.servers.setups",
+]
 
 ROOT = Path(__file__).parent.parent
 
