@@ -4,6 +4,7 @@ from benchmarks.contenders.messages import timed
 from tlsrpt_ingest.errors import Unreadable
 from tlsrpt_ingest.mail import open_mail
 from tlsrpt_ingest.rfc8460 import read
+from tlsrpt_ingest.workers import settle_memory
 
 
 def parse(octets: bytes) -> None:
@@ -15,4 +16,5 @@ def parse(octets: bytes) -> None:
 
 
 if __name__ == "__main__":
+    settle_memory()
     timed(parse)

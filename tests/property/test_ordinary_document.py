@@ -216,6 +216,61 @@ def test_a_document_with_fragments_put_in_or_taken_out(data: st.DataObject) -> N
     agree_or_both_refuse(bytes(document))
 
 
+ODD_TEXTS = ["", " ", "A", "a ", " a", "a\\", 'a"', "\u00e9", "[", '["a"]', "a.", "<a>", "x" * (limits.NAME + 1)]
+
+
+def reports(*, odd: bool) -> st.SearchStrategy[Any]:
+    """Reports of any content that needs no repair; with `odd`, now and then something that may need it."""
+
+    def maybe(values: st.SearchStrategy[Any], *others: Any) -> st.SearchStrategy[Any]:
+        return st.one_of([values] * 20 + [st.sampled_from(others)] * odd)
+
+    texts = maybe(st.text("abzAZ09.-_*@+/=", min_size=1, max_size=12) | st.just('said "no"'), *ODD_TEXTS)
+    domains = maybe(st.lists(st.text("az09*_-", min_size=1), min_size=1, max_size=3).map(".".join), *ODD_TEXTS)
+    counts = maybe(st.integers(0, 2**63 - 1), -1, 2**63, 1.0, "1", None)
+    absent = st.just(builders.ABSENT)
+    failures = st.builds(
+        builders.failure,
+        maybe(st.sampled_from(builders.RESULT_TYPES), "other", "Certificate-Expired", None),
+        counts,
+        sending_mta_ip=texts | absent,
+        receiving_mx_hostname=domains | absent,
+        receiving_mx_helo=texts | absent,
+        receiving_ip=texts | absent,
+        additional_information=texts | absent,
+        failure_reason_code=texts | absent,
+    )
+    policies = st.builds(
+        builders.policy,
+        domains,
+        maybe(st.sampled_from(["sts", "tlsa", "no-policy-found"]), "STS", "other"),
+        successful=counts,
+        failed=st.integers(0, 2**63 - 1),
+        failures=st.lists(failures, max_size=3),
+        policy_string=st.lists(texts, max_size=3) | absent,
+        mx_host=st.lists(domains, max_size=3) | absent,
+    )
+    return st.builds(
+        lambda policies, **members: builders.report(0, *policies, **members),
+        st.lists(policies, max_size=3),
+        contact_info=maybe(st.just("a@b.example") | st.none() | absent, *ODD_TEXTS),
+        report_id=texts,
+        organization_name=texts,
+    )
+
+
+@settings(max_examples=100)
+@given(reports(odd=False), st.sampled_from(STYLES))
+def test_whatever_needs_no_repair_takes_the_fast_way(body: Any, style: dict[str, Any]) -> None:
+    assert documents_agree(text(body, style))
+
+
+@settings(max_examples=200)
+@given(reports(odd=True), st.sampled_from(STYLES))
+def test_whatever_may_need_repair(body: Any, style: dict[str, Any]) -> None:
+    agree_or_both_refuse(text(body, style))
+
+
 @settings(max_examples=200)
 @given(st.data())
 def test_a_member_that_stands_twice(data: st.DataObject) -> None:
