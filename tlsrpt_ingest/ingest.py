@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from typing import Final, NamedTuple
 
 from sqlalchemy import Engine
@@ -19,7 +21,9 @@ from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.sources import Item, Source
 from tlsrpt_ingest.sources.shard import Divisible, Shard
 from tlsrpt_ingest.store import record
+from tlsrpt_ingest.store.cap import capped
 from tlsrpt_ingest.store.prepared import Prepared
+from tlsrpt_ingest.trust import Trust
 from tlsrpt_ingest.workers import Here, Workers
 
 __all__ = ["Tally", "ingest", "item_key", "judge"]
@@ -55,22 +59,24 @@ def ingest(
     engine: Engine,
     tally: Tally | None = None,
     *,
+    trust: Trust | None = None,
     workers: Workers = HERE,
     stop: Callable[[], bool] = lambda: False,
     progress: Callable[[Source], None] = lambda _source: None,
 ) -> Tally:
     """Read `source` to its end into the database, batch by batch, and say what became of each item.
 
-    `tally` is added to, that of sources before this one or a new one. `workers` judge, this process writes. `stop` is
-    asked between batches; `progress` is told after each. Raises Unavailable or Misconfigured with nothing of the batch
-    in hand settled; what was committed before stays right, and is in `tally`.
+    `tally` is added to, that of sources before this one or a new one. `trust` says what is asked of a report before it
+    counts; None asks nothing. `workers` judge, this process writes. `stop` is asked between batches; `progress` is told
+    after each. Raises Unavailable or Misconfigured with nothing of the batch in hand settled; what was committed before
+    stays right, and is in `tally`.
     """
     tally = Tally() if tally is None else tally
     began = time.monotonic()
     try:
-        with closing(workers.each(judge_task, _tasks(source, engine))) as results:
+        with closing(workers.each(partial(judge_task, trust=trust), _tasks(source, engine))) as results:
             for batch in _batches(results):
-                source.settle(_commit(batch, engine, tally))
+                source.settle(_commit(batch, engine, tally, trust.cap if trust else None))
                 progress(source)
                 if stop():
                     tally.interrupted = True
@@ -138,13 +144,17 @@ def _batches(results: Iterable[tuple[Task, Judged]]) -> Iterator[list[_Done]]:
         yield batch
 
 
-def _commit(batch: Sequence[_Done], engine: Engine, tally: Tally) -> list[tuple[Item, Outcome]]:
-    """Write a batch; the items to settle, with the outcome of each."""
-    outcomes = iter(record.write(engine, [delivery for done in batch for delivery in done.deliveries]))
+def _commit(batch: Sequence[_Done], engine: Engine, tally: Tally, cap: int | None = None) -> list[tuple[Item, Outcome]]:
+    """Write a batch; the items to settle, with the outcome of each. Of a sender and day, `cap` reports count."""
+    flat = [delivery for done in batch for delivery in done.deliveries]
+    if cap is not None:
+        flat = capped(engine, flat, cap)
+    written = zip(flat, record.write(engine, flat), strict=True)
     became: dict[bytes, list[Outcome]] = {}
     for _item, key, deliveries, known in batch:
-        became[key] = [next(outcomes) for _ in deliveries] or list(known)
-        for delivery, outcome in zip(deliveries, became[key], strict=False):  # what was known has none
+        became[key] = list(known)
+        for delivery, outcome in islice(written, len(deliveries)):
+            became[key].append(outcome)
             _count(delivery, outcome, tally)
         tally.outcomes.update(Outcome.DUPLICATE if one is Outcome.RECORDED else one for one in known)
         tally.items += 1

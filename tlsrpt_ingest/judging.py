@@ -16,6 +16,7 @@ from tlsrpt_ingest.sources import Item
 from tlsrpt_ingest.sources.shard import Shard
 from tlsrpt_ingest.store.delivery import Delivery, Place
 from tlsrpt_ingest.store.prepared import Prepared, prepare
+from tlsrpt_ingest.trust import Trust
 
 NOTHING: Final = hashlib.sha256(b"").digest()
 """The digest of an item that could not be had."""
@@ -70,7 +71,7 @@ class Judged(NamedTuple):
     """What was left when there were more than limits.TASK_ROWS rows."""
 
 
-def judge_task(task: Task) -> Judged:
+def judge_task(task: Task, trust: Trust | None = None) -> Judged:
     """Judge the items of a task of which the ledger has no final outcome."""
     found: list[Found] = []
     rows = octets = 0
@@ -80,7 +81,7 @@ def judge_task(task: Task) -> Judged:
         if (known := task.ledger.get(key)) and not any(outcome.is_open for outcome in known):
             found.append(Found(key, ()))
             continue
-        deliveries = [prepare(delivery) for delivery in judge(item, key, digest)]
+        deliveries = [prepare(delivery) for delivery in judge(item, key, digest, trust)]
         found.append(Found(key, deliveries))
         rows += sum(delivery.rows for delivery in deliveries)
         if rows >= limits.TASK_ROWS:
@@ -88,10 +89,13 @@ def judge_task(task: Task) -> Judged:
     return Judged(found, octets, None)
 
 
-def judge(item: Item, key: bytes | None = None, digest: bytes | None = None) -> tuple[Delivery, ...]:
+def judge(
+    item: Item, key: bytes | None = None, digest: bytes | None = None, trust: Trust | None = None
+) -> tuple[Delivery, ...]:
     """Open one item and read every document in it: at least one delivery, whatever its octets.
 
-    `key` is what the ledger knows it by, `digest` the SHA-256 of its octets, where they are known already.
+    `key` is what the ledger knows it by, `digest` the SHA-256 of its octets, where they are known already; `trust` what
+    is asked of a report before it counts.
     """
     digest = digest or hashlib.sha256(item.octets).digest()
     if item.failure:
@@ -103,7 +107,7 @@ def judge(item: Item, key: bytes | None = None, digest: bytes | None = None) -> 
     keeper = next((part for part, verdict in enumerate(verdicts) if verdict.failure), 0)
     octets = None if item.repeatable or item.failure else item.octets
     place = Place(*item.mailbox, uid=item.position) if item.mailbox else None
-    return tuple(
+    deliveries = tuple(
         Delivery(
             key or item_key(item, digest),
             part,
@@ -120,6 +124,31 @@ def judge(item: Item, key: bytes | None = None, digest: bytes | None = None) -> 
         )
         for part, verdict in enumerate(verdicts)
     )
+    return deliveries if trust is None else tuple(_weighed(deliveries, item, trust))
+
+
+def _weighed(deliveries: Iterable[Delivery], item: Item, trust: Trust) -> Iterator[Delivery]:
+    """The deliveries with who vouches for them; those whose report does not count without it, and with the reason."""
+    vouching = trust.vouching(item.octets)
+    # Mail goes away, by the owner's wish or by another's; a file of his own does not.
+    keeps: bytes | None = None if item.repeatable and not item.mailbox else item.octets
+    for one in deliveries:
+        if one.reading is None:
+            yield one
+            continue
+        report = one.reading.members
+        said = None
+        if vouching is not None:
+            said = vouching.authentication((one.sender, one.submitter, report.get("contact-info")))
+        domains = (entry["policy"].get("policy-domain") for entry in report.get("policies", ()))
+        if refusal := trust.refusal(domains, said):
+            outcome, why = refusal
+            octets, keeps = keeps or one.octets, None
+            yield replace(
+                one, reading=None, document=None, failure=why, octets=octets, authentication=said, refused=outcome
+            )
+        else:
+            yield replace(one, authentication=said)
 
 
 class _Verdict(NamedTuple):
