@@ -6,12 +6,14 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from tests import builders
 from tests.deliveries import delivery
 from tests.servers.certificates import Certificates
 from tests.servers.hosts import mail_host
 from tests.servers.setups import DOMAIN, POLICY, Setup
+from tlsrpt_ingest.cli.program import cli
 from tlsrpt_ingest.errors import Misconfigured
 from tlsrpt_ingest.store import schema
 from tlsrpt_ingest.store.engine import open_engine
@@ -87,6 +89,25 @@ def test_a_sender_that_sees_another_policy_is_named(setup: Setup, sqlite: str) -
     assert "mode: testing" in drift["drift-other"]
     assert "Lost Example" in drift["drift-no-policy"]
     assert "Broken Example" in drift["drift-unreadable"]
+
+
+def test_the_site_tells_drift_too(setup: Setup, sqlite: str) -> None:
+    seen(sqlite, POLICY, 40, 20, 1)
+    assert setup.findings("--database", sqlite, DOMAIN)["drift-none"] == "fine"
+    assert "What senders saw lately is what is published, since" in _page(setup, sqlite)
+    seen(sqlite, TESTING, 2, organization="Stale Example")
+    page = _page(setup, sqlite)
+    assert "Not what is published" in page
+    assert "<bdi>Stale Example</bdi>: sts never published" in page
+
+
+def _page(setup: Setup, url: str) -> str:
+    """The domain's page of the site."""
+    folder = setup.folder / "site"
+    done = CliRunner().invoke(cli, ["site", "--database", url, str(folder)], standalone_mode=False)
+    assert done.exception is None
+    (page,) = folder.glob(f"domain-{DOMAIN}-*.html")
+    return page.read_text(encoding="utf-8")
 
 
 def test_packed_tlsa_records_are_compared_as_records(setup: Setup, sqlite: str) -> None:

@@ -24,12 +24,16 @@ TESTING: Final = timedelta(days=60)
 TOLD: Final = 5
 """Sightings told one by one; the rest as a number."""
 
-_CODES: Final = {
-    Verdict.STALE: "drift-stale",
-    Verdict.OTHER: "drift-other",
-    Verdict.NONE: "drift-no-policy",
-    Verdict.UNREADABLE: "drift-unreadable",
+POLICY: Final = 500
+"""Characters of a policy that are quoted."""
+
+_BAD: Final = {
+    Verdict.STALE: ("drift-stale", "an earlier policy"),
+    Verdict.OTHER: ("drift-other", "a policy that nobody remembers"),
+    Verdict.NONE: ("drift-no-policy", "no policy any more"),
+    Verdict.UNREADABLE: ("drift-unreadable", "what is no policy"),
 }
+"""Their codes, and what such a sender saw."""
 
 
 def recall(engine: Engine, published: Published, now: datetime) -> Iterator[Check]:
@@ -100,18 +104,20 @@ def _testing_since(domain: str, history: History, drift: Sequence[Drift]) -> dat
 
 def _drift(domain: str, drift: Sequence[Drift]) -> Iterator[Check]:
     what = f"what senders see of {domain}"
-    bad = [one for one in drift if one.verdict in _CODES]
+    bad = [one for one in drift if one.verdict in _BAD]
     for one in bad[:TOLD]:
         sighting = one.sighting
-        policy = "; ".join(sighting.policy_string) or "no policy"
+        code, saw = _BAD[one.verdict]
+        said = "; ".join(sighting.policy_string)[:POLICY]
         yield found(
             what,
-            _CODES[one.verdict],
-            f"{sighting.organization_name} saw {one.verdict} of {sighting.policy_domain} on {sighting.last_day}, "
-            f"though another one is published since {one.changed}: {policy[:500]}",
+            code,
+            f"{sighting.organization_name or 'somebody'} saw {saw} at {sighting.policy_domain}, last on "
+            f"{sighting.last_day}; what is published now is so since {one.changed}"
+            + (f". It saw: {said}" if said else ""),
         )
     if len(bad) > TOLD:
-        yield found(what, _CODES[bad[TOLD].verdict], f"{len(bad) - TOLD} more sightings are of other policies")
+        yield found(what, _BAD[bad[TOLD].verdict][0], f"and {len(bad) - TOLD} more saw something else")
     same = [one for one in drift if one.verdict is Verdict.SAME]
     if bad:
         return

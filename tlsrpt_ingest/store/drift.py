@@ -62,7 +62,7 @@ class Drift:
 
     sighting: Sighting
     verdict: Verdict
-    changed: date | None
+    changed: date
     """When what is published now was first seen published, as far as that is remembered."""
 
 

@@ -173,13 +173,10 @@ def _entries(connection: Connection, pk: int) -> tuple[KeptEntry, ...]:
         .order_by(policy.position)
         .limit(POLICIES)
     ).all()
-    counts: dict[int, int] = dict(
-        connection.execute(
-            select(detail.policy_position, func.count()).where(detail.report_pk == pk).group_by(detail.policy_position)
-        )
-        .tuples()
-        .all()
+    counted = connection.execute(
+        select(detail.policy_position, func.count()).where(detail.report_pk == pk).group_by(detail.policy_position)
     )
+    counts: dict[int, int] = {position: count for position, count in counted}  # noqa: C416 - rows, which mypy takes for no pairs
     entries = []
     for row in rows:
         details: Sequence[Any] = ()
