@@ -18,6 +18,7 @@ from tlsrpt_ingest.cli.remembering import remembered
 from tlsrpt_ingest.cli.run import database, exit_status, report, run
 from tlsrpt_ingest.cli.setting import Setting, database_option, json_option
 from tlsrpt_ingest.cli.stopping import Stopping
+from tlsrpt_ingest.cli.trust import trust
 from tlsrpt_ingest.config import Imap
 from tlsrpt_ingest.errors import IngestError, Misconfigured, Unavailable
 from tlsrpt_ingest.ingest import Tally
@@ -109,11 +110,12 @@ def _poll(
 ) -> tuple[Tally, list[IngestError]]:
     """Drain each account. One that fails does not keep the others waiting; the gravest failure comes last."""
     tally = Tally()
+    asked = trust(setting.config, fresh=True)
     with remembered(engine, "poll", tally, stop) as failures:
         for account in accounts:
             try:
                 sources = imap_sources(account, setting.environment, Messages(engine), change=change)
-                run(sources, engine, stop, tally, alive)
+                run(sources, engine, stop, tally, alive, trust=asked)
             except (Unavailable, Misconfigured) as failure:
                 failures.append(failure)
             if stop():

@@ -12,13 +12,15 @@ from sqlalchemy import Engine
 
 from tlsrpt_ingest.cli.setting import Setting
 from tlsrpt_ingest.cli.stopping import Stopping
-from tlsrpt_ingest.ingest import Tally, ingest
+from tlsrpt_ingest.ingest import HERE, Tally, ingest
 from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.output import tally as tally_output
 from tlsrpt_ingest.output.json_text import json_text
 from tlsrpt_ingest.sources import Source
 from tlsrpt_ingest.store import schema
 from tlsrpt_ingest.store.engine import open_engine
+from tlsrpt_ingest.trust import Trust
+from tlsrpt_ingest.workers import Workers, settle_memory
 
 log = logging.getLogger(__name__)
 
@@ -32,11 +34,15 @@ def run(
     stop: Stopping,
     tally: Tally,
     alive: Callable[[], None] = lambda: None,
+    trust: Trust | None = None,
+    workers: Workers = HERE,
 ) -> None:
     """Read the sources one after the other, until there is no more or `stop` says so; `alive` is called on the way.
 
-    `tally` is added to: what was committed is in it, also where this raises.
+    `trust` says what is asked of a report, `workers` judge what is read. `tally` is added to: what was committed is in
+    it, also where this raises.
     """
+    settle_memory()
     with closing(sources):
         for source in sources:
             with _progress(source) as tell:
@@ -45,7 +51,7 @@ def run(
                     tell(source)
                     alive()
 
-                ingest(source, engine, tally, stop=stop, progress=moved)
+                ingest(source, engine, tally, trust=trust, workers=workers, stop=stop, progress=moved)
             if tally.interrupted or stop():
                 tally.interrupted = True
                 break

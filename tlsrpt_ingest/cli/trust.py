@@ -16,9 +16,11 @@ KEPT: Final = 60
 """Seconds for which an answer is kept at least, also that there is nothing, or that no answer came."""
 
 
-def trust(config: Config, *, fresh: bool) -> Trust:
-    """What `[trust]` asks for; signatures are verified, and floods capped, only in what is `fresh` and no archive."""
+def trust(config: Config, *, fresh: bool) -> Trust | None:
+    """What `[trust]` asks, or None. Only in what is `fresh` signatures are verified and floods capped."""
     wanted = config.trust
+    if not fresh and not wanted.authserv_ids and not wanted.domains and wanted.require == "none":
+        return None
     dns = Dns(*config.posture.resolver_address)
     return Trust(
         wanted,
