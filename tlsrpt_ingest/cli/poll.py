@@ -6,6 +6,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -36,6 +37,16 @@ FIRST_PAUSE = 5
 """Seconds to wait after a poll that failed, doubling up to EVERY."""
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What is written after a run, where it is wanted."""
+
+    pages: Path | None = None
+    """The folder of the site, written when something changed."""
+    metrics: Path | None = None
+    """The file of the metrics, written each time."""
+
+
 @click.command()
 @click.option("--account", "names", multiple=True, metavar="NAME", help="Only this [[imap]] account (may be repeated).")
 @click.option("--watch", is_flag=True, help="Stay, and poll when the server says that there is mail (IDLE).")
@@ -47,14 +58,22 @@ FIRST_PAUSE = 5
     metavar="DIR",
     help="Write the site there after each run that changed something. Default: [site] directory, unless --database.",
 )
+@click.option(
+    "--metrics",
+    "numbers",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the metrics there after each run (see metrics).",
+)
 @database_option
 @click.option("--strict", is_flag=True, help="Exit with 65 when something was rejected.")
 @json_option
 @click.pass_obj
-def poll(
+def poll(  # noqa: PLR0913 - one parameter for each option
     setting: Setting,
     names: tuple[str, ...],
     pages: Path | None,
+    numbers: Path | None,
     database_url: str | None,
     *,
     watch: bool,
@@ -77,9 +96,10 @@ def poll(
         Stopping() as stop,
     ):
         if watch:
-            _watch(setting, accounts, engine, stop, pages)
+            _watch(setting, accounts, engine, stop, Written(pages, numbers))
             return 0
-        tally, failures = _poll(setting, accounts, engine, stop, None if dry_run else pages, change=not dry_run)
+        written = Written() if dry_run else Written(pages, numbers)
+        tally, failures = _poll(setting, accounts, engine, stop, written, change=not dry_run)
     report(tally, as_json=as_json)
     for failure in failures[:-1]:
         log.error("%s", failure)
@@ -103,7 +123,7 @@ def _poll(
     accounts: list[Imap],
     engine: Engine,
     stop: Stopping,
-    pages: Path | None,
+    written: Written,
     *,
     change: bool = True,
     alive: Callable[[], None] = lambda: None,
@@ -120,11 +140,17 @@ def _poll(
                 failures.append(failure)
             if stop():
                 break
+        pages = written.pages
         if pages and (_changed(tally) or not os.access(pages / "index.html", os.F_OK)):
             try:
                 _write_site(setting, engine, pages)
             except (Unavailable, Misconfigured) as failure:
                 failures.append(failure)
+    if written.metrics:  # which tell of this run too
+        try:
+            _write_metrics(engine, written.metrics)
+        except (Unavailable, Misconfigured) as failure:
+            failures.append(failure)
     return tally, sorted(failures, key=lambda failure: failure.exit_status)
 
 
@@ -140,7 +166,13 @@ def _write_site(setting: Setting, engine: Engine, pages: Path) -> None:
     write_site(engine, pages, setting.config.site.days, clock.now())
 
 
-def _watch(setting: Setting, accounts: list[Imap], engine: Engine, stop: Stopping, pages: Path | None) -> None:
+def _write_metrics(engine: Engine, file: Path) -> None:
+    from tlsrpt_ingest.output import metrics  # noqa: PLC0415 - as above
+
+    metrics.write(metrics.collect(engine, clock.now()), file)
+
+
+def _watch(setting: Setting, accounts: list[Imap], engine: Engine, stop: Stopping, written: Written) -> None:
     """Poll until told to stop. Raises Misconfigured when only the operator can help."""
     notify = Notify(setting.environment)
     news = threading.Event()
@@ -149,7 +181,7 @@ def _watch(setting: Setting, accounts: list[Imap], engine: Engine, stop: Stoppin
     try:
         while not stop():
             news.clear()
-            tally, failures = _poll(setting, accounts, engine, stop, pages, alive=notify.alive)
+            tally, failures = _poll(setting, accounts, engine, stop, written, alive=notify.alive)
             if tally.items or failures:
                 report(tally, as_json=False)
             for failure in failures:

@@ -21,6 +21,7 @@ _COMMANDS = {
     "db": "tlsrpt_ingest.cli.database",
     "doctor": "tlsrpt_ingest.cli.doctor",
     "ledger": "tlsrpt_ingest.cli.look",
+    "metrics": "tlsrpt_ingest.cli.metrics",
     "poll": "tlsrpt_ingest.cli.poll",
     "posture": "tlsrpt_ingest.cli.posture",
     "prune": "tlsrpt_ingest.cli.database",

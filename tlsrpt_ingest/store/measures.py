@@ -1,0 +1,118 @@
+"""The sums behind `metrics`: sessions and failures of some days by domain, of a number of domains that has a bound."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, Double, Engine, case, cast, func, select
+from sqlalchemy.sql import ColumnElement
+
+from tlsrpt_ingest import limits
+from tlsrpt_ingest.outcome import Outcome
+from tlsrpt_ingest.rfc8460.explanations import host_name
+from tlsrpt_ingest.rfc8460.terms import POLICY_TYPES, RESULT_TYPES
+from tlsrpt_ingest.store import tables, views
+from tlsrpt_ingest.store.speaking import speaking
+
+OTHER: Final = "other"
+"""What domains beyond the bound, and types that RFC 8460 does not list, are called."""
+
+COUNT: Final = 10**12
+"""The largest session count that enters a sum, as in the views."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What was measured; names of domains are host names or OTHER."""
+
+    sessions: Mapping[tuple[str, str], tuple[float, float]]
+    """(domain, policy type) -> sessions that succeeded, and that failed. Types overlap: they are not to be added."""
+    failures: Mapping[tuple[str, str], float]
+    """(domain, result type) -> failed sessions."""
+    latest: Mapping[str, datetime]
+    """When the period of the latest report on a domain began (UTC)."""
+    newest: datetime | None
+    """The same of the latest report of all, however long ago."""
+    rejected: int
+    """Deliveries that are rejected."""
+
+
+def measure(engine: Engine, now: datetime, days: int) -> Measures:
+    """Measure the last `days` UTC days before the one of `now`, and that one."""
+    since, until = now.date() - timedelta(days=days), now.date()
+    report = tables.report.c
+    within = [
+        report.conflicts_with.is_(None),
+        report.start_datetime >= datetime.combine(since, time()),
+        report.start_datetime < datetime.combine(until + timedelta(days=1), time()),
+    ]
+    with speaking(engine), engine.connect() as connection:
+        domains = _domains(connection, within)
+        return Measures(
+            _sessions(connection, within, domains),
+            _failures(connection, since, until, domains),
+            _latest(connection, within, domains),
+            connection.scalar(select(func.max(report.start_datetime)).where(within[0], within[-1])),
+            int(connection.scalar(select(func.count()).where(tables.delivery.c.outcome == str(Outcome.REJECTED))) or 0),
+        )
+
+
+def _domains(connection: Connection, within: Sequence[ColumnElement[bool]]) -> list[str]:
+    """The domains with most sessions, at most limits.SERIES; what is no host name is none of them."""
+    policy = tables.policy.c
+    sessions = _sum(policy.total_successful_session_count) + _sum(policy.total_failure_session_count)
+    rows = connection.scalars(
+        select(policy.policy_domain)
+        .join(tables.report, policy.report_pk == tables.report.c.pk)
+        .where(*within, policy.policy_domain.is_not(None))
+        .group_by(policy.policy_domain)
+        .order_by(sessions.desc(), policy.policy_domain)
+        .limit(limits.SERIES)
+    )
+    return [domain for domain in rows if host_name(domain) == domain]
+
+
+def _sessions(
+    connection: Connection, within: Sequence[ColumnElement[bool]], domains: Sequence[str]
+) -> dict[tuple[str, str], tuple[float, float]]:
+    policy = tables.policy.c
+    key = (_listed(policy.policy_domain, domains, "domain"), _listed(policy.policy_type, POLICY_TYPES, "type"))
+    rows = connection.execute(
+        select(*key, _sum(policy.total_successful_session_count), _sum(policy.total_failure_session_count))
+        .join(tables.report, policy.report_pk == tables.report.c.pk)
+        .where(*within)
+        .group_by(*key)
+    )
+    return {(domain, policy_type): (good, bad) for domain, policy_type, good, bad in rows}
+
+
+def _failures(connection: Connection, since: date, until: date, domains: Sequence[str]) -> dict[tuple[str, str], float]:
+    view = views.failure.c
+    key = (_listed(view.policy_domain, domains, "domain"), _listed(view.result_type, RESULT_TYPES, "type"))
+    rows = connection.execute(
+        select(*key, _sum(view.failed_session_count)).where(view.day >= since, view.day <= until).group_by(*key)
+    )
+    return {(domain, result_type): sessions for domain, result_type, sessions in rows}
+
+
+def _latest(
+    connection: Connection, within: Sequence[ColumnElement[bool]], domains: Sequence[str]
+) -> dict[str, datetime]:
+    domain = _listed(tables.policy.c.policy_domain, domains, "domain")
+    rows = connection.execute(
+        select(domain, func.max(tables.report.c.start_datetime))
+        .join(tables.report, tables.policy.c.report_pk == tables.report.c.pk)
+        .where(*within)
+        .group_by(domain)
+    )
+    return dict(rows.tuples().all())
+
+
+def _listed(column: ColumnElement[Any], names: Sequence[str], label: str) -> ColumnElement[Any]:
+    return case((column.in_(names), column), else_=OTHER).label(label)
+
+
+def _sum(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    # As doubles: SQLite's sum() of integers fails where it passes 2^63.
+    return func.sum(cast(case((column > COUNT, COUNT), else_=column), Double))
