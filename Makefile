@@ -20,7 +20,7 @@ help:
 	@echo "make lint    ruff, mypy, import floors"
 	@echo "make format  let ruff format and fix what it can"
 	@echo "make docs    write the generated pages of docs/reference/ again"
-	@echo "make bench   measure, side by side with parsedmarc, and write docs/performance.md"
+	@echo "make bench   measure side by side with parsedmarc, half an hour, and write docs/performance.md"
 	@echo "make lock    pin every dependency with its hashes, in deploy/requirements.txt"
 	@echo "make fuzz    look for octets that break the parser, for FUZZ_SECONDS (an hour) a target"
 	@echo "make clean   remove what the others made"
@@ -62,8 +62,9 @@ format: $(VENV)/.tools
 docs: $(VENV)/.tools
 	$(BIN)/python docs/generate.py
 
-bench: $(VENV)/.tools
-	$(BIN)/python -m benchmarks.run
+bench: $(VENV)/.tools tests/servers/install.sh
+	@sh tests/servers/install.sh
+	$(BIN)/python -m benchmarks.run $(BENCH)
 
 lock: $(VENV)/.tools
 	$(PIP) install --group lock
