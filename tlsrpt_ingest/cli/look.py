@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import click
 
 from tlsrpt_ingest.cli.setting import Age, Setting, database_option, json_option
+from tlsrpt_ingest.cli.trust import only_looking
 from tlsrpt_ingest.ingest import judge
 from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.output import ledger as ledger_output
@@ -38,13 +39,18 @@ class Day(click.ParamType):  # type: ignore[type-arg] # generic since click 8.5 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--dkim", is_flag=True, help="Verify the DKIM signature too, by DNS.")
 @json_option
-def show(files: tuple[str, ...], *, as_json: bool) -> None:
+@click.pass_obj
+def show(setting: Setting, files: tuple[str, ...], *, dkim: bool, as_json: bool) -> None:
     """Explain reports, without a database: every field, what each failure means and what to do about it.
 
-    FILE is whatever `backfill` takes; - is standard input.
+    FILE is whatever `backfill` takes; - is standard input. Who vouches for a report is said where the config names
+    your mail server in [trust] authserv_ids, or with --dkim.
     """
-    deliveries = (delivery for file in files for item in open_path(file).items() for delivery in judge(item))
+    asked = only_looking(setting.config, dkim=dkim)
+    items = (item for file in files for item in open_path(file).items())
+    deliveries = (delivery for item in items for delivery in judge(item, trust=asked))
     if as_json:
         click.echo(json_text(show_output.as_json(deliveries)))
     else:

@@ -30,6 +30,13 @@ def trust(config: Config, *, fresh: bool) -> Trust | None:
     )
 
 
+def only_looking(config: Config, *, dkim: bool) -> Trust | None:
+    """What tells who vouches for a report and refuses none; None where nobody wants to know."""
+    wanted = config.trust.model_copy(update={"require": "none", "domains": ()})
+    keys = Dns(*config.posture.resolver_address).keys if dkim else None
+    return Trust(wanted, keys) if keys or wanted.authserv_ids else None
+
+
 class Dns:
     """DKIM keys and MX hosts, each asked for once as long as it lives; a DNS that is silent is not waited for for ever.
 

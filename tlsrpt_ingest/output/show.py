@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tlsrpt_ingest.mail.deviations import MAIL_DEVIATIONS
+from tlsrpt_ingest.output.ledger import signature
 from tlsrpt_ingest.output.terminal import say, strange, verbatim
 from tlsrpt_ingest.output.text import CELL, clean
 from tlsrpt_ingest.rfc8460 import Deviation, FailureDetail, Policy, PolicyEntry, Reading
@@ -77,6 +78,9 @@ def _report(console: Console, delivery: Delivery, reading: Reading) -> None:
             **_unknown(report.unknown_members, period.unknown_members),
         },
     )
+    if said := delivery.authentication:
+        line = signature(said.verdict, said.domain, said.selector, said.reason)
+        say(console, line, indent=2, label=Text(f"{'signature':<{_COLUMN}}", style="dim"))
     _deviations(console, reading.deviations)
     if not report.policies:
         say(console, "The report has no policies: no session is reported.", indent=2)
@@ -226,6 +230,7 @@ def _more(console: Console, indent: int, count: int, what: str) -> None:
 
 
 def _delivery_json(delivery: Delivery) -> dict[str, Any]:
+    said = delivery.authentication
     shape: dict[str, Any] = {
         "origin": delivery.origin,
         "part": delivery.part,
@@ -239,6 +244,10 @@ def _delivery_json(delivery: Delivery) -> dict[str, Any]:
         "sender": delivery.sender,
         "subject": delivery.subject,
         "submitter": delivery.submitter,
+        "verdict": said and str(said.verdict),
+        "signing_domain": said and said.domain,
+        "selector": said and said.selector,
+        "verdict_reason": said and said.reason,
         "report": None,
         "deviations": [],
         "explanations": [],
