@@ -188,6 +188,19 @@ def test_a_domain_without_anything(setup: Setup) -> None:
     assert "mx-missing" in setup.codes()
 
 
+def test_a_name_without_the_record_is_told_from_no_name(setup: Setup) -> None:
+    name = f"_smtp._tls.{DOMAIN}"
+    for records, words in {
+        (): f"the name {name} does not exist",
+        ("A 127.0.0.1",): f"the name {name} has no such record",
+        ("CNAME nothing.test.",): f"the name {name} (by CNAME at nothing.test) does not exist",
+        ('TXT "v=spf1 -all"', 'TXT "x"'): "2 TXT records are there, and none begins with v=TLSRPTv1;",
+    }.items():
+        setup.records[name] = list(records)
+        (check,) = (check for check in setup.run()[0]["checks"] if check["code"] == "tlsrpt-missing")
+        assert check["words"] == words
+
+
 def test_what_cannot_be_looked_up(setup: Setup) -> None:
     """SERVFAIL is the domain's fault, silence is ours: 75, and what was not seen is not called wrong."""
     assert setup.codes(SERVFAIL) == {"dns-servfail"}

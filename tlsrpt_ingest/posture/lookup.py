@@ -99,8 +99,9 @@ class Lookup:
         with _failing(name, kind):
             try:
                 answer = self._resolver.resolve(name.rstrip(".") + ".", kind, raise_on_no_answer=False, search=False)
-            except dns.resolver.NXDOMAIN:
-                return Answer(name, exists=False)
+            except dns.resolver.NXDOMAIN as error:
+                aim = _text(error.canonical_name)
+                return Answer(name, exists=False, aliases=() if aim == name.lower() else (aim,))
             chain = answer.chaining_result
             aliases = tuple(_text(alias[0].target) for alias in chain.cnames)
             values = tuple(value(record) for record in answer.rrset or ())

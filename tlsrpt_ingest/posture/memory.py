@@ -125,7 +125,11 @@ def _drift(domain: str, drift: Sequence[Drift]) -> Iterator[Check]:
         names = sorted({one.sighting.organization_name or "somebody" for one in same})
         last = max(one.sighting.last_day for one in same)
         more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
-        yield found(what, "drift-none", f"{', '.join(names[:TOLD])}{more} saw what is published, last on {last}")
+        yield found(
+            what,
+            "drift-none",
+            f"{', '.join(names[:TOLD])}{more} saw what is published since {same[0].changed}, last on {last}",
+        )
     elif drift:
         last = max(one.sighting.last_day for one in drift)
         yield found(

@@ -72,7 +72,8 @@ class Txt(Generic[Parsed]):
         """What else there is to say of a good record: how it was found, what lies beside it."""
         assert self.answer is not None  # noqa: S101 - for mypy: asked where there is a record
         others = len(self.answer.values) - 1
-        return self.answer.way + (f"; other TXT records beside it: {others}, which senders pass over" if others else "")
+        beside = f"; other TXT records beside it: {others}, which senders pass over" if others else ""
+        return f"{self.answer.way} (TTL {self.answer.ttl}){beside}"
 
 
 def unanswered(what: str, failed: LookupFailed) -> Check:
