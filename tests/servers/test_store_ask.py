@@ -84,8 +84,19 @@ def test_totals_of_a_period_and_of_a_domain(engine: Engine) -> None:
         ask.Failures("validation-failure", "Reporter Example", 27),
         ask.Failures("certificate-expired", "Reporter Example", 15),
     )
+    days = [date(2024, 1, number) for number in (1, 2, 3)]
+    a_days = tuple(ask.DaySessions(day, 100, 14) for day in days)
+    b_days = tuple(ask.DaySessions(day, count, 0) for day, count in zip(days, (1, 1, 101), strict=True))
+    assert [(one.day, one.successful, one.failed) for one in whole.days] == [
+        (days[0], 101, 14),
+        (days[1], 101, 14),
+        (days[2], 201, 14),
+    ]
     assert whole == ask.Totals(
-        domains=(ask.DomainTotal("a.example", 300, 42, (a, b)), ask.DomainTotal("b.example", 103, 0, ())),
+        domains=(
+            ask.DomainTotal("a.example", 300, 42, (a, b), a_days),
+            ask.DomainTotal("b.example", 103, 0, (), b_days),
+        ),
         senders=(
             ask.SenderTotal("Reporter Example", 3, moment("2024-01-03")),
             ask.SenderTotal("Other", 1, moment("2024-01-03")),

@@ -4,7 +4,7 @@ import io
 import json
 import unicodedata
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import pytest
 
@@ -12,7 +12,7 @@ from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.output import ledger, summary
 from tlsrpt_ingest.output.json_text import json_text
 from tlsrpt_ingest.output.terminal import open_console
-from tlsrpt_ingest.store.ask import DomainTotal, Failures, LedgerRow, SenderTotal, Totals
+from tlsrpt_ingest.store.ask import DaySessions, DomainTotal, Failures, LedgerRow, SenderTotal, Totals
 
 NASTY = "\x1b[2J\u202e\r\n\x9b\u200b[red]"
 
@@ -108,6 +108,58 @@ def test_the_summary_as_cron_mails_it() -> None:
     ]
 
 
+def daily(*failed: int) -> Totals:
+    """The totals with 100 sessions on each day, of which so many failed."""
+    start = date(2024, 1, 31) - timedelta(days=len(failed))
+    days = tuple(DaySessions(start + timedelta(days=at), 100 - count, count) for at, count in enumerate(failed))
+    return replace(TOTALS, domains=(replace(TOTALS.domains[0], days=days),), first_day=start)
+
+
+def on_a_terminal(totals: Totals, width: int, encoding: str = "utf-8") -> list[str]:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    console = open_console(stream, width=width)
+    console._force_terminal = True  # noqa: SLF001 - what else makes a terminal of a buffer is TERM of this very process
+    console._color_system = None  # noqa: SLF001 - words without colours are easier to compare
+    summary.render(console, totals)
+    stream.flush()
+    assert isinstance(stream.buffer, io.BytesIO)
+    return stream.buffer.getvalue().decode(encoding).splitlines()
+
+
+def test_words_say_what_changed() -> None:
+    lines = shown(daily(*[0] * 7, *[0] * 5, 5, 1)).splitlines()
+    assert lines[1] == "The last 7 days: 700 sessions, 6 failed (0.9 %); the 7 before: 700 sessions,"
+    assert lines[2] == "none failed"
+    assert "Failures to example.org on 2 of 14 days, the last on 2024-01-30" in lines
+    assert "The last 7 days" not in shown(daily(*[0] * 13))
+
+
+def test_sparklines_are_for_terminals() -> None:
+    totals = daily(*[0] * 10, 5, 0, 1, 0)
+    lines = on_a_terminal(totals, 100)
+    assert lines[3].rstrip().endswith("Day by day")
+    assert lines[4].rstrip().endswith("0.1 %  ██████████████")
+    assert lines[5].rstrip().endswith("█ ▂")
+    for words in (shown(totals, 100).splitlines(), on_a_terminal(totals, 70), on_a_terminal(totals, 100, "ascii")):
+        assert "Day by day" not in "".join(words)
+        assert "".join(words).isascii()
+
+
+@pytest.mark.parametrize(
+    ("numbers", "columns", "drawn"),
+    [
+        ([], 10, ""),
+        ([0, 0], 10, "  "),
+        ([1, 2, 4, 8], 10, "▁▂▄█"),
+        ([1, 10**12], 10, "▁█"),
+        ([1, 1, 1, 1, 1], 2, "▆█"),
+        ([9, 0, 0, 0, 0, 0, 1], 3, "█ ▁"),
+    ],
+)
+def test_a_sparkline(numbers: list[int], columns: int, drawn: str) -> None:
+    assert summary.sparkline(numbers, columns) == drawn
+
+
 def test_a_day_without_trouble() -> None:
     good = replace(TOTALS, domains=TOTALS.domains[1:2], conflicting=0, rejected=0, first_day=date(2024, 1, 30))
     text = shown(good)
@@ -165,6 +217,11 @@ def test_the_json_of_a_summary() -> None:
     assert json.loads(json_text(shape)) == shape
     assert shape["first_day"] == "2024-01-01"
     assert (shape["reports"], shape["conflicting"], shape["rejected"]) == (42, 1, 2)
+    assert summary.as_json(daily(0, 3))["days"] == [
+        {"day": "2024-01-29", "successful": 100, "failed": 0},
+        {"day": "2024-01-30", "successful": 97, "failed": 3},
+    ]
+    assert summary.as_json(daily(3))["domains"][0]["days"] == [{"day": "2024-01-30", "successful": 97, "failed": 3}]
     domain = shape["domains"][0]
     assert (domain["policy_domain"], domain["successful"], domain["failed"]) == ("example.org", 12345, 12)
     assert domain["failures"][0] == {

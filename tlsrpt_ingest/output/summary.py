@@ -1,16 +1,20 @@
-"""How TLS to each domain went, in one screenful: sessions, failures with their meaning, senders, what needs a look."""
+"""How TLS to each domain went, in one screenful: sessions, failures with their meaning, senders, what needs a look.
 
-from collections.abc import Iterable
-from datetime import date
+A terminal gets sparklines beside the words; a pipe, a file and a mail from cron get the words alone.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
 from typing import Any, Final
 
 from rich.console import Console
 from rich.text import Text
 
 from tlsrpt_ingest.output.show import side
+from tlsrpt_ingest.output.stretches import squeezed
 from tlsrpt_ingest.output.terminal import say, show_table, strange, table, verbatim
 from tlsrpt_ingest.rfc8460.explanations import explain_result_type
-from tlsrpt_ingest.store.ask import DomainTotal, Failures, SenderTotal, Totals
+from tlsrpt_ingest.store.ask import DaySessions, DomainTotal, Failures, SenderTotal, Totals
 
 DOMAINS: Final = 10
 FAILING: Final = 5
@@ -19,6 +23,16 @@ NAMES: Final = 3
 SENDERS: Final = 8
 """Domains, domains whose failures are explained, kinds of failure of one, senders of a kind, and senders that are
 shown; the JSON form has all."""
+
+RECENT: Final = 7
+"""Days that are set against as many before."""
+
+SPARKS: Final = "▁▂▃▄▅▆▇█"
+SPARK: Final = (14, 28)
+"""Columns of a sparkline at least and at most; where there are more days, a column stands for several."""
+
+NUMBERS: Final = 48
+"""Columns of the table of domains beside their names, and beside the sparklines."""
 
 SILENT: Final = 7
 """Days without a report, before the last day that anybody reported, after which a sender is called silent. Senders
@@ -52,11 +66,13 @@ def as_json(totals: Totals) -> dict[str, Any]:
         "reports": totals.reports,
         "conflicting": totals.conflicting,
         "rejected": totals.rejected,
+        "days": _days_json(totals.days),
         "domains": [
             {
                 "policy_domain": domain.policy_domain,
                 "successful": domain.successful,
                 "failed": domain.failed,
+                "days": _days_json(domain.days),
                 "failures": [
                     {
                         "result_type": one.result_type,
@@ -80,8 +96,13 @@ def as_json(totals: Totals) -> dict[str, Any]:
 def _reports(console: Console, totals: Totals) -> None:
     days = f"{totals.first_day} to {totals.last_day}" if totals.first_day != totals.last_day else f"{totals.last_day}"
     say(console, f"{days} (UTC): {_count(totals.reports, 'report')} from {_count(len(totals.senders), 'sender')}")
+    if lately := _lately(totals):
+        say(console, lately)
     console.print()
     made = table("Domain", "Sessions", "Succeeded", "Failed", "Rate", right=("Sessions", "Succeeded", "Failed", "Rate"))
+    columns = _columns(console, totals)
+    if columns:
+        made.add_column("Day by day", no_wrap=True)
     # Trouble first: a small domain that fails is not to be hidden behind ten large ones that do not.
     domains = sorted(totals.domains, key=lambda domain: -domain.failed)
     for domain in domains[:DOMAINS]:
@@ -93,6 +114,7 @@ def _reports(console: Console, totals: Totals) -> None:
             f"{domain.successful:,}",
             Text(f"{domain.failed:,}", style=style),
             Text(rate(domain.failed, sessions), style=style),
+            *([_sparklines(domain, totals, columns)] if columns else ()),
         )
     show_table(console, made)
     _more(console, len(domains) - DOMAINS, "domains")
@@ -113,7 +135,7 @@ def _reports(console: Console, totals: Totals) -> None:
 
 
 def _failing(console: Console, domain: DomainTotal) -> None:
-    say(console, Text.assemble("Failures to ", _domain(domain, style="bold")))
+    say(console, Text.assemble("Failures to ", _domain(domain, style="bold"), _when(domain)))
     kinds: dict[str, list[Failures]] = {}
     for one in domain.failures:
         kinds.setdefault(one.result_type, []).append(one)
@@ -126,6 +148,75 @@ def _failing(console: Console, domain: DomainTotal) -> None:
         explanation = explain_result_type(result_type)
         say(console, f"{explanation.what} ({side(explanation)})", indent=4)
     _more(console, len(kinds) - KINDS, "kinds of failure")
+
+
+def _when(domain: DomainTotal) -> str:
+    """On how many of the days with reports something failed, and when last."""
+    failing = [one for one in domain.days if one.failed]
+    if not failing:
+        return ""
+    return f" on {len(failing):,} of {_count(len(domain.days), 'day')}, the last on {failing[-1].day}"
+
+
+def _lately(totals: Totals) -> str:
+    """The last days against those before, where there are as many."""
+    if totals.last_day is None or totals.first_day is None or not totals.days:
+        return ""
+    begin = totals.last_day - timedelta(days=RECENT - 1)
+    before = begin - timedelta(days=RECENT)
+    if totals.first_day > before:
+        return ""
+    last = _sums(one for one in totals.days if one.day >= begin)
+    previous = _sums(one for one in totals.days if before <= one.day < begin)
+    return f"The last {RECENT} days: {_went(*last)}; the {RECENT} before: {_went(*previous)}"
+
+
+def _sums(days: Iterable[DaySessions]) -> tuple[int, int]:
+    """Sessions, and those that failed."""
+    listed = list(days)
+    return sum(one.successful + one.failed for one in listed), sum(one.failed for one in listed)
+
+
+def _went(sessions: int, failed: int) -> str:
+    return (
+        f"{_count(sessions, 'session')}, {f'{failed:,} failed ({rate(failed, sessions)})' if failed else 'none failed'}"
+    )
+
+
+def _columns(console: Console, totals: Totals) -> int:
+    """How wide sparklines can be; 0 where there are to be none."""
+    names = max((_domain(domain).cell_len for domain in totals.domains[:DOMAINS]), default=0)
+    room = min(console.width - names - NUMBERS, SPARK[1])
+    drawn = console.is_terminal and console.encoding.startswith("utf") and room >= SPARK[0]
+    return room if drawn and len(totals.days) > 1 else 0
+
+
+def _sparklines(domain: DomainTotal, totals: Totals, columns: int) -> Text:
+    """Sessions of each day, and below them the failures where there are any."""
+    if totals.first_day is None or totals.last_day is None:
+        return Text()
+    count = (totals.last_day - totals.first_day).days + 1
+    sessions, failed = [0] * count, [0] * count
+    for one in domain.days:
+        place = (one.day - totals.first_day).days
+        sessions[place] = one.successful + one.failed
+        failed[place] = one.failed
+    lines = [Text(sparkline(sessions, columns), style="green")]
+    if domain.failed:
+        lines.append(Text(sparkline(failed, columns), style="red"))
+    return Text("\n").join(lines)
+
+
+def sparkline(numbers: Sequence[int], columns: int) -> str:
+    """The numbers as blocks, a blank for 0, in at most so many columns."""
+    sums = squeezed(numbers, columns)
+    highest = max(sums, default=0)
+    # Whatever is more than nothing is to be seen.
+    return "".join(SPARKS[-(-len(SPARKS) * number // highest) - 1] if number > 0 else " " for number in sums)
+
+
+def _days_json(days: Iterable[DaySessions]) -> list[dict[str, Any]]:
+    return [{"day": one.day.isoformat(), "successful": one.successful, "failed": one.failed} for one in days]
 
 
 def _names(group: Iterable[Failures]) -> Text:

@@ -15,9 +15,10 @@ from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.store import tables
 from tlsrpt_ingest.store.delivery import Place
 from tlsrpt_ingest.store.speaking import speaking
-from tlsrpt_ingest.store.totals import DomainTotal, Failures, SenderTotal, Totals, totals
+from tlsrpt_ingest.store.totals import DaySessions, DomainTotal, Failures, SenderTotal, Totals, totals
 
 __all__ = [
+    "DaySessions",
     "DomainTotal",
     "Failures",
     "LedgerRow",

@@ -23,6 +23,15 @@ class Failures:
 
 
 @dataclass(frozen=True, slots=True)
+class DaySessions:
+    """Sessions of one UTC day."""
+
+    day: date
+    successful: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
 class DomainTotal:
     """Sessions to one policy domain, by the rule of `daily_sessions`; None where the reports named no domain.
 
@@ -33,6 +42,8 @@ class DomainTotal:
     successful: int
     failed: int
     failures: tuple[Failures, ...]
+    days: tuple[DaySessions, ...] = ()
+    """The days that have reports, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +72,15 @@ class Totals:
     first_day: date | None
     last_day: date | None
     """The days of the first and the last report."""
+
+    @property
+    def days(self) -> tuple[DaySessions, ...]:
+        """The days that have reports, in their order: all domains together."""
+        sums: dict[date, tuple[int, int]] = {}
+        for one in (day for domain in self.domains for day in domain.days):
+            successful, failed = sums.get(one.day, (0, 0))
+            sums[one.day] = successful + one.successful, failed + one.failed
+        return tuple(DaySessions(day, *sums[day]) for day in sorted(sums))
 
 
 def totals(engine: Engine, since: date | None = None, until: date | None = None, domain: str | None = None) -> Totals:
@@ -91,13 +111,23 @@ def _domains(
     ):
         failures.setdefault(name, []).append(Failures(result_type, organization_name, int(sessions)))
     daily = views.daily_sessions.c
+    days: dict[str | None, list[DaySessions]] = {}
+    for name, day, successful, failed in connection.execute(
+        select(daily.policy_domain, daily.day, _sum(daily.successful), _sum(daily.failed))
+        .where(*_days(daily.day, since, until), *_equal(daily.policy_domain, domain))
+        .group_by(daily.policy_domain, daily.day)
+        .order_by(daily.day)
+    ):
+        days.setdefault(name, []).append(DaySessions(day, int(successful), int(failed)))
     found = [
-        DomainTotal(name, int(successful), int(failed), tuple(sorted(failures.get(name, ()), key=_most_sessions)))
-        for name, successful, failed in connection.execute(
-            select(daily.policy_domain, _sum(daily.successful), _sum(daily.failed))
-            .where(*_days(daily.day, since, until), *_equal(daily.policy_domain, domain))
-            .group_by(daily.policy_domain)
+        DomainTotal(
+            name,
+            sum(one.successful for one in of_domain),
+            sum(one.failed for one in of_domain),
+            tuple(sorted(failures.get(name, ()), key=_most_sessions)),
+            tuple(of_domain),
         )
+        for name, of_domain in days.items()
     ]
     return tuple(sorted(found, key=lambda one: (-one.successful - one.failed, one.policy_domain or "")))
 

@@ -11,6 +11,8 @@ from typing import Final
 
 from markupsafe import Markup
 
+from tlsrpt_ingest.output.stretches import squeezed, stretches
+
 LEAST: Final = 2
 """Per cent of the height that the smallest bar has: one failure among thousands is still to be seen."""
 
@@ -59,8 +61,8 @@ def bars(numbers: Sequence[int], *, down: bool = False) -> Markup:
 
 
 def spark(numbers: Sequence[int], most: int = SPARKS) -> list[int]:
-    """The numbers, or sums of several neighbours, so that there are at most `most`; the last one is a whole sum."""
-    return [sum(numbers[start:stop]) for start, stop in _steps(len(numbers), -(-len(numbers) // most))]
+    """The numbers, or sums of several neighbours, so that there are at most `most`."""
+    return squeezed(numbers, most)
 
 
 def sums(series: Iterable[Sequence[int]]) -> tuple[int, ...]:
@@ -70,7 +72,7 @@ def sums(series: Iterable[Sequence[int]]) -> tuple[int, ...]:
 
 def rows(first: date, count: int) -> list[Stretch]:
     """What the rows of a chart's table are about, the latest first: days, or weeks where these would be too many."""
-    steps = _steps(count, 1 if count <= DAILY else 7)
+    steps = stretches(count, 1 if count <= DAILY else 7)
     return [
         Stretch(
             f"{first + timedelta(days=start)}"
@@ -80,13 +82,6 @@ def rows(first: date, count: int) -> list[Stretch]:
         )
         for start, stop in reversed(steps)
     ]
-
-
-def _steps(count: int, size: int) -> list[tuple[int, int]]:
-    """From 0 to `count` in steps of `size`; the first one is shorter where they do not fit."""
-    short = count % size if size else 0
-    heads = [(0, short)] if short else []
-    return heads + [(start, start + size) for start in range(short, count, size or 1)]
 
 
 def ticks(first: date, last: date) -> list[Tick]:
