@@ -3,9 +3,7 @@
 import json
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,11 +14,11 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from benchmarks import corpus
+from benchmarks.mailboxes import ini, mailboxes
 from benchmarks.measure import Comparison, Contender, Usage, program
 from benchmarks.setting import Setting
-from tests.servers.certificates import Certificates
 from tests.servers.databases import postgresql_running
-from tests.servers.dovecot import PASSWORD, User, running
+from tests.servers.dovecot import PASSWORD
 
 LESS: Final = {"big": 100, "mix": 4}
 """A big message is worth a hundred others."""
@@ -136,7 +134,7 @@ def postgresql(setting: Setting) -> Comparison:
             program([setting.ours, "db", "upgrade", "--database", url])
 
         config = Path(folder) / "parsedmarc.ini"
-        config.write_text(_ini(postgresql=_parts(url)))
+        config.write_text(ini(postgresql=_parts(url)))
         comparison.add(
             "small",
             [
@@ -178,7 +176,7 @@ def imap(setting: Setting) -> Comparison:
         wall=True,
     )
     count, theirs = setting.messages, max(setting.messages // INCUMBENT_LESS, 1)
-    with _mailboxes(count, theirs) as boxes:
+    with mailboxes(count, theirs) as boxes:
         comparison.add(
             "small",
             [
@@ -221,57 +219,6 @@ ALL: Final[dict[str, Callable[[Setting], Comparison]]] = {
     "postgresql": postgresql,
     "imap": imap,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Mailboxes:
-    """Two users of a Dovecot, one with all messages and one with those that the incumbent reads."""
-
-    folder: Path
-    whole: User
-    part: User
-
-    @property
-    def config(self) -> Path:
-        """Ours, for the first."""
-        path = self.folder / "config.toml"
-        path.write_text(self.whole.account())
-        return path
-
-    def ini(self, output: Path) -> Path:
-        """The incumbent's, for the second."""
-        server = self.part.server
-        path = self.folder / "parsedmarc.ini"
-        login = {"host": server.host, "port": server.tls_port, "user": self.part.name, "password": PASSWORD}
-        path.write_text(
-            _ini(
-                {"output": output},
-                mailbox={"test": True, "batch_size": 0, "reports_folder": "INBOX"},
-                imap={**login, "ssl": True, "skip_certificate_verification": True},
-            )
-        )
-        return path
-
-    def drain(self, user: User) -> list[object]:
-        """The command of the draining client."""
-        server = user.server
-        where = [server.host, str(server.tls_port), server.ca_file, user.name, PASSWORD]
-        return [sys.executable, "-m", "benchmarks.contenders.imap_drain", *where]
-
-
-@contextmanager
-def _mailboxes(count: int, theirs: int) -> Iterator[_Mailboxes]:
-    with TemporaryDirectory() as folder:
-        (keys := Path(folder) / "certificates").mkdir()
-        with running(Certificates(keys)) as server:
-            boxes = _Mailboxes(Path(folder), server.user(), server.user())
-            for number, mail in enumerate(corpus.messages("small", count)):
-                boxes.whole.deliver(mail)
-                if number < theirs:
-                    boxes.part.deliver(mail)
-            for user in (boxes.whole, boxes.part):  # the server makes its indexes
-                program(boxes.drain(user))
-            yield boxes
 
 
 def _pinned(setting: Setting, count: int, name: str, command: Sequence[object]) -> Contender:
@@ -319,15 +266,6 @@ def _incumbent(setting: Setting, count: int, path: Path) -> Contender:
         program, command, before=setting.clear, after=partial(_check_json, setting, count)
     )
     return Contender("parsedmarc", count, run, setting.core)
-
-
-def _ini(general: dict[str, object] | None = None, **sections: dict[str, object]) -> str:
-    """A configuration of parsedmarc."""
-    common = {"save_smtp_tls": True, "offline": True, "silent": True}
-    lines = []
-    for name, values in {"general": {**common, **(general or {})}, **sections}.items():
-        lines += [f"[{name}]", *(f"{key} = {value}" for key, value in values.items())]
-    return "\n".join(lines) + "\n"
 
 
 def _parts(url: str) -> dict[str, object]:
