@@ -12,6 +12,7 @@ import click
 from tlsrpt_ingest.cli.notify import Notify
 from tlsrpt_ingest.cli.setting import Setting, database_option
 from tlsrpt_ingest.cli.stopping import Stopping
+from tlsrpt_ingest.cli.trust import trust
 from tlsrpt_ingest.config import Receive
 from tlsrpt_ingest.errors import Misconfigured, Unavailable
 
@@ -53,7 +54,14 @@ def serve(setting: Setting, host: str | None, port: int | None, database_url: st
     log.info("listening at %s", f"https://{place}" if settings.certificate else f"http://{place}")
     try:
         with Stopping():
-            receive.serve(settings, engine, listener, ready=lambda: notify("READY=1"), alive=notify.alive)
+            receive.serve(
+                settings,
+                engine,
+                listener,
+                trust(setting.config, fresh=True),
+                ready=lambda: notify("READY=1"),
+                alive=notify.alive,
+            )
         notify("STOPPING=1")
     finally:
         engine.dispose()

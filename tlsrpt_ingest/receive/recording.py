@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,9 +14,10 @@ from tlsrpt_ingest import limits
 from tlsrpt_ingest.errors import IngestError, Unavailable
 from tlsrpt_ingest.ingest import ingest, item_key
 from tlsrpt_ingest.outcome import Outcome
-from tlsrpt_ingest.sources import Item, Source
+from tlsrpt_ingest.sources import Item
 from tlsrpt_ingest.sources.memory import MemorySource
 from tlsrpt_ingest.store import ask, record
+from tlsrpt_ingest.trust import Trust
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +37,9 @@ class Recorded:
 class Recorder:
     """Takes items as they come, from the event loop; `run` has to be running there."""
 
-    def __init__(self, engine: Engine, ingest: Callable[[Source, Engine], object] = ingest) -> None:
+    def __init__(self, engine: Engine, trust: Trust | None = None) -> None:
         self._engine = engine
-        self._ingest = ingest
+        self._trust = trust
         self._waiting: list[tuple[Item, asyncio.Future[Recorded]]] = []
         self._news = asyncio.Event()
         self._closing = False
@@ -125,7 +126,7 @@ class Recorder:
         source = MemorySource(new.values())
         failure: IngestError | None = None
         try:
-            self._ingest(source, self._engine)
+            ingest(source, self._engine, trust=self._trust)
         except IngestError as error:
             log.error("%s", error)  # noqa: TRY400 - words, no traceback
             failure = error

@@ -15,6 +15,7 @@ from tlsrpt_ingest.errors import Misconfigured
 from tlsrpt_ingest.receive.connection import Connection
 from tlsrpt_ingest.receive.endpoint import application
 from tlsrpt_ingest.receive.recording import Recorder
+from tlsrpt_ingest.trust import Trust
 
 _ALIVE: Final = 30
 """Seconds between two signs of life for the watchdog."""
@@ -24,13 +25,15 @@ def serve(
     settings: Receive,
     engine: Engine,
     listener: socket.socket,
+    trust: Trust | None = None,
     *,
     ready: Callable[[], None] = lambda: None,
     alive: Callable[[], None] = lambda: None,
 ) -> None:
     """Answer requests at `listener` until SIGTERM or SIGINT; those in hand are finished first, within limits.GRACE.
 
-    `engine` should be durable: a sender forgets what we said yes to. `ready` is called once, `alive` now and then.
+    `engine` should be durable: a sender forgets what we said yes to. `trust` says what is asked of a report before it
+    counts. `ready` is called once, `alive` now and then.
     Raises Misconfigured where the certificate cannot be read.
     """
     # Its warnings are about strangers: each connection that speaks no HTTP is one.
@@ -40,7 +43,7 @@ def serve(
         alive()
 
     config = uvicorn.Config(
-        application(settings, Recorder(engine), ready),
+        application(settings, Recorder(engine, trust), ready),
         http=Connection,
         ws="none",
         loop="asyncio",
