@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tlsrpt_ingest import rfc8461
+from tlsrpt_ingest.posture.tlsrpt import Ours
 from tlsrpt_ingest.rfc8460 import record, seen
 from tlsrpt_ingest.rfc8460.terms import STS, TLSA
 from tlsrpt_ingest.rfc8461 import InvalidPolicy, InvalidRecord, Policy, matches, parse_policy
@@ -87,7 +88,9 @@ def test_no_octets_raise_anything_else(octets: bytes) -> None:
 def _read_all(text: str) -> None:
     for prefix in ("", "v=TLSRPTv1;", "v=STSv1;"):
         with contextlib.suppress(InvalidRecord):
-            assert record.parse_record(str(record.parse_record(prefix + text)))
+            read_record = record.parse_record(prefix + text)
+            assert record.parse_record(str(read_record)) == read_record
+            assert all(Ours(read_record.rua).has(uri) for uri in read_record.rua)
         with contextlib.suppress(InvalidRecord):
             assert rfc8461.parse_record(str(rfc8461.parse_record(prefix + text)))
     with contextlib.suppress(InvalidPolicy):
@@ -107,6 +110,16 @@ def test_a_wildcard_stands_for_one_whole_leftmost_label(host: str, label: str) -
     assert not matches(f"*.{host}", f"{label}.x.{host}")
     assert not matches(f"*.{host}", f"{label}{host}")
     assert not matches(host, f"{label}.{host}")
+
+
+@pytest.mark.parametrize(
+    "uri", ["https://[::::]/", "https://a[::1]b/", "https://[::1]:x/", "mailto:a@b.test?subject=x"]
+)
+def test_odd_uris_are_taken_as_they_are(uri: str) -> None:
+    with contextlib.suppress(InvalidRecord):
+        record.parse_record(f"v=TLSRPTv1; rua={uri}")
+    assert Ours((uri,)).has(uri)
+    assert not Ours((uri,)).has("https://solarmora.com/")
 
 
 @pytest.mark.parametrize(

@@ -64,5 +64,9 @@ def _rua(name: str, uris: Collection[str], ours: Ours) -> Iterator[Check]:
 def _plain(uri: str) -> str:
     if (address := record.address(uri)) is not None:
         return f"mailto:{address.lower()}"
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        # Brackets around what is no IPv6 address: equal to nothing but itself.
+        return uri
     return f"{parts.scheme.lower()}://{parts.netloc.lower().removesuffix(':443')}{parts.path.rstrip('/')}?{parts.query}"
