@@ -14,7 +14,7 @@ from tlsrpt_ingest.store.days import within
 from tlsrpt_ingest.store.speaking import speaking
 
 POLICIES: Final = 50
-FAILURES: Final = 50
+FAILURES: Final = 20
 DEVIATIONS: Final = 100
 """Policies of a report, failure details of a policy and deviations that are fetched; the kept document has the rest."""
 

@@ -20,7 +20,8 @@ SPARKS: Final = 60
 """Bars of a sparkline; with more days a bar stands for several."""
 
 DAILY: Final = 190
-"""Rows of a chart's table, and bars of a row of failures; with more days a table has weeks."""
+CELLS: Final = 600
+"""Rows and cells of a chart's table, and bars of a row of failures; with more, rows are weeks and bars several days."""
 
 TICKS: Final = 4
 """Labels of a day axis; on a phone there is no room for more."""
@@ -49,14 +50,23 @@ class Stretch:
 
 
 def bars(numbers: Sequence[int], *, down: bool = False) -> Markup:
-    """The path of a bar for each number but 0, in a box of `len(numbers)` by 100: up from its floor, or down."""
+    """The path of a bar for each number, in a box of `len(numbers)` by 100: up from its floor, or down from its top.
+
+    One line along the floor and around the bars, which is the shortest there is: pages have thousands of them.
+    """
     highest = max(numbers, default=0)
     floor = 0 if down else 100
-    drawn = []
-    for place, number in enumerate(numbers):
-        if number > 0:
-            height = max(LEAST, round(100 * number / highest))
-            drawn.append(f"M{place} {floor}v{height if down else -height}h.8V{floor}")
+    drawn = [f"M0 {floor}"]
+    blank = 0.0
+    for number in numbers:
+        if number <= 0:
+            blank += 1
+            continue
+        if blank:
+            drawn.append(f"h{blank:.3g}")
+        height = max(LEAST, round(100 * number / highest))
+        drawn.append(f"V{height if down else 100 - height}h.8V{floor}")
+        blank = 0.2
     return Markup("".join(drawn))  # noqa: S704 - numbers only
 
 
@@ -70,9 +80,9 @@ def sums(series: Iterable[Sequence[int]]) -> tuple[int, ...]:
     return tuple(map(sum, zip(*series, strict=True)))
 
 
-def rows(first: date, count: int) -> list[Stretch]:
-    """What the rows of a chart's table are about, the latest first: days, or weeks where these would be too many."""
-    steps = stretches(count, 1 if count <= DAILY else 7)
+def rows(first: date, count: int, columns: int = 1) -> list[Stretch]:
+    """The rows of a chart's table, the latest first: days, or weeks where these would be too many."""
+    steps = stretches(count, 1 if count <= DAILY and count * columns <= CELLS else 7)
     return [
         Stretch(
             f"{first + timedelta(days=start)}"

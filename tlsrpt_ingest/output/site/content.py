@@ -48,6 +48,9 @@ OUTCOMES: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Why deliveries with these outcomes are not counted, where the ledger has no code."""
 
+TELLERS: Final = 5
+"""Senders that are named of a kind of failure, the latest."""
+
 LINKS: Final = 30
 """Reports that a domain's page links to."""
 

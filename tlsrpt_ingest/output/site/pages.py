@@ -97,7 +97,7 @@ def _number(number: int) -> str:
 
 def _day(day: date) -> Markup:
     # With hyphens that do not break: a date in a narrow column stays one word.
-    return Markup('<time datetime="{0}">{0}</time>').format(f"{day:%Y-%m-%d}")
+    return Markup("<time>{}</time>").format(f"{day:%Y-%m-%d}")
 
 
 def _count(number: int, one: str, many: str | None = None) -> str:

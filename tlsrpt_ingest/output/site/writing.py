@@ -22,7 +22,7 @@ from tlsrpt_ingest.store.readiness import Readiness, readiness_of
 REPORTS: Final = 100
 """Reports that have a page."""
 
-REPORT_OCTETS: Final = 384 * 1024
+REPORT_OCTETS: Final = 224 * 1024
 """Octets of all their pages: with ten domains over half a year the site stays below a MiB."""
 
 EXAMPLES: Final = 3
