@@ -16,6 +16,7 @@ need mariadbd mariadb-server
 need doveadm dovecot-imapd
 need systemd-analyze systemd
 need postmap postfix
+need promtool prometheus
 need chromium chromium
 need nginx nginx-light
 need curl curl

@@ -106,7 +106,7 @@ def _latest(
         .where(*within)
         .group_by(domain)
     )
-    return dict(rows.tuples().all())
+    return {name: moment for name, moment in rows}  # noqa: C416 - dict() of rows is not what mypy takes for pairs
 
 
 def _listed(column: ColumnElement[Any], names: Sequence[str], label: str) -> ColumnElement[Any]:
