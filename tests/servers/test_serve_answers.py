@@ -1,4 +1,4 @@
-"""`serve`, request by request: what is answered, and what the database has then."""
+"""`serve`, request by request: what is answered, and what the database has then (RFC8460-5.4-https)."""
 
 import contextlib
 import gzip
