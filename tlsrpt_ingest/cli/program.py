@@ -20,6 +20,7 @@ _COMMANDS = {
     "config": "tlsrpt_ingest.cli.configuration",
     "db": "tlsrpt_ingest.cli.database",
     "doctor": "tlsrpt_ingest.cli.doctor",
+    "export": "tlsrpt_ingest.cli.export",
     "ledger": "tlsrpt_ingest.cli.look",
     "metrics": "tlsrpt_ingest.cli.metrics",
     "poll": "tlsrpt_ingest.cli.poll",
