@@ -84,6 +84,9 @@ a process commonly may open."""
 CLIENTS: Final = 10_000
 """Clients of `serve` whose requests of the last minute are remembered; whoever was not seen longest is forgotten."""
 
+REQUESTS_A_MIB: Final = 60
+"""Requests that a MiB of a body counts as: what cannot be read is kept, and nobody is to fill the disk with it."""
+
 BODIES: Final = 128 * MIB
 """What all requests in hand may hold beyond SMALL_BODY each."""
 
@@ -126,6 +129,9 @@ BATCH_OCTETS: Final = 16 * MIB
 
 BATCH_ROWS: Final = 20_000
 """Policies and failure details of one transaction, for the same reason."""
+
+TASK_OCTETS: Final = 4 * MIB
+"""Octets of these items, as far as one of them is not larger: they are sent to whoever judges."""
 
 TASK_ROWS: Final = 40_000
 """The same of what one call judges; what is left is another task."""
@@ -183,6 +189,9 @@ REPORTS_OF_A_SENDER: Final = 10_000
 
 POLICY_FILE: Final = 64 * 1024
 """The policy file of MTA-STS: what RFC 8461 section 3.3 suggests."""
+
+POLICY_HOST_ADDRESSES: Final = 8
+"""Addresses of a policy host that are asked for the file: two of each family at a large hoster, and as many again."""
 
 MX: Final = 50
 """Mail hosts of one domain that `posture` looks at. Large providers name five to ten."""

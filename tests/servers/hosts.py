@@ -32,7 +32,7 @@ class PolicyHost:
 
 
 @contextmanager
-def policy_host(certificate: tuple[Path, Path]) -> Iterator[PolicyHost]:
+def policy_host(certificate: tuple[Path, Path], *, address: str = "127.0.0.1", port: int = 0) -> Iterator[PolicyHost]:
     """A web server that lives as long as the block."""
     over = threading.Event()
 
@@ -69,15 +69,20 @@ def policy_host(certificate: tuple[Path, Path]) -> Iterator[PolicyHost]:
                 super().finish_request(secured, client_address)
 
     context = _context(certificate)
-    server = Server(("127.0.0.1", 0), Handler)
+    server = Server((address, port), Handler)
     host = PolicyHost(server.server_address[1])
     with _serving(server, over):
         yield host
 
 
 @contextmanager
-def mail_host(certificate: tuple[Path, Path] | None, *, greeting: str = "220 mx ESMTP") -> Iterator[int]:
-    """The port of a mail server that lives as long as the block; without certificate it has no STARTTLS."""
+def mail_host(
+    certificate: tuple[Path, Path] | None, *, greeting: str = "220 mx ESMTP", starts: bool = True
+) -> Iterator[int]:
+    """The port of a mail server that lives as long as the block.
+
+    Without certificate it has no STARTTLS. With `starts` false it says that it starts TLS, and then nothing.
+    """
     over = threading.Event()
 
     class Handler(socketserver.StreamRequestHandler):
@@ -94,6 +99,9 @@ def mail_host(certificate: tuple[Path, Path] | None, *, greeting: str = "220 mx 
                     )
                 elif command == b"STARTTLS" and certificate:
                     self._say("220 go ahead")
+                    if not starts:
+                        self.rfile.read()
+                        return
                     with _context(certificate).wrap_socket(self.request, server_side=True) as secured:
                         secured.recv(1)
                     return

@@ -1,7 +1,9 @@
 """`posture` against a real DNS server and a real HTTPS server: the good is fine, each wrong set-up is named right."""
 
 import base64
+import errno
 import hashlib
+import socket
 import ssl
 import subprocess
 from collections.abc import Callable
@@ -152,6 +154,34 @@ def test_a_web_server_that_answers_otherwise_is_named(setup: Setup) -> None:
         assert setup.codes(publish=False) == {"policy-tls"}
 
 
+def test_every_address_of_the_policy_host_is_asked(
+    setup: Setup, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, port = f"mta-sts.{DOMAIN}", setup.host.port
+    setup.records[name] += ["A 127.0.0.2"]
+    # Nobody listens there.
+    assert setup.codes() == {"policy-address-away"}
+    with policy_host(certificates.host(name), address="127.0.0.2", port=port) as second:
+        second.serve("".join(reversed(POLICY.splitlines(keepends=True))))
+        assert setup.codes(publish=False) == set()
+        second.serve(POLICY.replace("enforce", "testing"))
+        assert setup.codes(publish=False) == {"policy-differs"}
+        second.status = 404
+        assert setup.codes(publish=False) == {"policy-status"}
+    connect = socket.create_connection
+
+    def without_ipv6(address: tuple[str, int], timeout: float) -> socket.socket:
+        if ":" in address[0]:
+            raise OSError(errno.ENETUNREACH, "Network is unreachable")
+        return connect(address, timeout)
+
+    monkeypatch.setattr(socket, "create_connection", without_ipv6)
+    setup.records[name] = ["A 127.0.0.1", "AAAA 2001:db8::1"]
+    assert setup.codes() == set()
+    setup.records[name] = ["AAAA 2001:db8::1"]
+    assert setup.codes() == {"policy-unreachable"}
+
+
 def test_a_wrong_certificate_of_the_policy_host_is_named(setup: Setup, certificates: Certificates) -> None:
     setup.dns.publish(setup.records)
     name = f"mta-sts.{DOMAIN}"
@@ -170,6 +200,14 @@ def test_a_wrong_certificate_of_the_policy_host_is_named(setup: Setup, certifica
     setup.https_port = None
     setup.config["ca_file"] = f'"{certificates.other_ca}"'
     assert setup.codes(publish=False) == {"policy-certificate-untrusted"}
+
+
+def test_no_more_mail_hosts_are_looked_at_than_the_limit(setup: Setup) -> None:
+    hosts = [f"mx{number}.{DOMAIN}" for number in range(1, 52)]
+    setup.records |= {host: ["A 127.0.0.1"] for host in hosts}
+    setup.records[DOMAIN] = [f"MX {number} {host}." for number, host in enumerate(hosts, start=1)]
+    setup.policy(f"mx: mx1.{DOMAIN}\nmx: *.mail.{DOMAIN}\n", f"mx: *.{DOMAIN}\n")
+    assert setup.codes() == {"mx-many"}
 
 
 def test_a_domain_without_anything(setup: Setup) -> None:
@@ -245,8 +283,9 @@ def test_mail_hosts_are_probed(setup: Setup, certificates: Certificates) -> None
             "probe-certificate-expires": servers.enter_context(mail_host(certificates.host(mx, days=5))),
             "probe-smtp": servers.enter_context(mail_host(None, greeting="554 go away")),
             "probe-unreachable": 9,
+            "probe-slow": servers.enter_context(mail_host(certificates.host(mx), starts=False)),
         }.items():
-            setup.config["smtp_port"] = str(port)
+            setup.config |= {"smtp_port": str(port), "timeout": "1" if code == "probe-slow" else "10"}
             assert setup.codes("--probe", DOMAIN, publish=False) == ({code} if code else set())
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import zlib
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from tlsrpt_ingest.cli.program import cli
 from tlsrpt_ingest.errors import Misconfigured
 from tlsrpt_ingest.store import schema
 from tlsrpt_ingest.store.engine import open_engine
+from tlsrpt_ingest.store.published import history, remember
 from tlsrpt_ingest.store.record import record
 
 TODAY = datetime.now(UTC).date()
@@ -33,7 +35,9 @@ def seen(
         number = (TODAY - timedelta(days=ago) - date(2024, 1, 1)).days
         policy = builders.policy(DOMAIN, kind, policy_string=text.splitlines() if text else builders.ABSENT, **more)
         body = builders.report(number, policy, organization_name=organization)
-        (outcome,) = record(engine, [delivery(number, body, item=hash((organization, number, text)) % (1 << 32))])
+        (outcome,) = record(
+            engine, [delivery(number, body, item=zlib.crc32(f"{organization} {number} {text}".encode()))]
+        )
         assert outcome == "recorded"
     engine.dispose()
 
@@ -52,6 +56,26 @@ def test_an_id_that_stayed_while_the_policy_changed_is_named(setup: Setup, datab
     # Another order of the lines, and other line ends, are no other policy.
     setup.host.serve("".join(reversed(TESTING.splitlines(keepends=True))), end="\r\n")
     assert setup.codes(*words, publish=False) == set()
+
+
+def test_what_stays_is_one_edition(setup: Setup, database: str) -> None:
+    seen(database, None, 3)
+    words = ("--database", database, DOMAIN)
+    for policy in (POLICY, POLICY, TESTING, POLICY):
+        setup.host.serve(policy)
+        setup.run(*words)
+    # Nothing is known of it, so it is neither the same nor gone.
+    setup.host.status = 500
+    setup.run(*words, publish=False)
+    engine = open_engine(database)
+    editions = history(engine, [DOMAIN, f"mx1.{DOMAIN}"])
+    engine.dispose()
+    assert [edition.text for edition in editions[DOMAIN, "sts-policy"]] == [POLICY, TESTING, POLICY]
+    first = editions[DOMAIN, "sts-policy"][0]
+    assert first.first_at < first.last_at < editions[DOMAIN, "sts-policy"][1].first_at
+    for key in ((DOMAIN, "sts-record"), (DOMAIN, "tlsrpt-record"), (DOMAIN, "mx"), (f"mx1.{DOMAIN}", "tlsa")):
+        assert len(editions[key]) == 1, key
+    assert editions[f"mx1.{DOMAIN}", "tlsa"][0].text is None
 
 
 def test_testing_for_ever_is_named(setup: Setup, sqlite: str) -> None:
@@ -92,6 +116,20 @@ def test_a_sender_that_sees_another_policy_is_named(setup: Setup, sqlite: str) -
     assert "mode: testing" in drift["drift-other"]
     assert "Lost Example" in drift["drift-no-policy"]
     assert "Broken Example" in drift["drift-unreadable"]
+
+
+def test_a_sender_that_still_sees_an_earlier_policy_is_named(setup: Setup, database: str) -> None:
+    seen(database, POLICY, 20, 1)
+    seen(database, TESTING, 40, 2, organization="Stale Example")
+    engine = open_engine(database)
+    for policy, ago in ((TESTING, 60), (TESTING, 31), (POLICY, 30)):
+        moment = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=ago)
+        remember(engine, {(DOMAIN, "sts-policy"): policy}, moment)
+    engine.dispose()
+    (found,) = setup.run("--database", database, DOMAIN)
+    (drift,) = (check for check in found["checks"] if check["code"].startswith("drift"))
+    assert drift["code"] == "drift-stale"
+    assert f"what is published now is so since {TODAY - timedelta(days=30)}" in drift["words"]
 
 
 def test_the_site_tells_drift_too(setup: Setup, sqlite: str) -> None:

@@ -65,6 +65,7 @@ CODES: Final[dict[str, tuple[Finding, str]]] = {
             "policy-status": f"{_FETCH} no other answer than 200 will do (RFC 8461 section 3.3).",
             "policy-media-type": "It has to be text/plain (RFC 8461 section 3.2). Set the type in the web server.",
             "policy-too-large": "Senders stop reading there (RFC 8461 section 3.3). A policy has a few lines.",
+            "policy-differs": "Senders get the one or the other. Let all web servers of the name serve the same file.",
             "policy-encoding": _POLICY,
             "policy-line": _POLICY,
             "policy-version": _POLICY,

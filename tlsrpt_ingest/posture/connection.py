@@ -1,5 +1,6 @@
 """A connection that ends at its deadline, whatever the other side does, and the certificate that it is shown."""
 
+import errno
 import io
 import socket
 import ssl
@@ -15,6 +16,8 @@ from tlsrpt_ingest.rfc8461 import matches
 CONNECT: Final = 10.0
 """Seconds for one address to accept a connection, so that the next one has its turn."""
 
+_NO_WAY: Final = (errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+
 _CODES: Final = {
     # OpenSSL's X509_V_ERR_*, which `ssl` has no names for.
     9: ("certificate-not-yet-valid", "is not valid yet"),
@@ -27,11 +30,15 @@ _CODES: Final = {
 
 
 class ConnectionFailed(Exception):
-    """What cannot be reached, or not be trusted; `code` is a fixed word."""
+    """What cannot be reached, or not be trusted; `code` is a fixed word.
 
-    def __init__(self, code: str, words: str) -> None:
+    `no_way` says that this host has no way to any of the addresses, as one without IPv6: others may have.
+    """
+
+    def __init__(self, code: str, words: str, *, no_way: bool = False) -> None:
         super().__init__(words)
         self.code = code
+        self.no_way = no_way
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +81,19 @@ class Connection:
     def __init__(self, addresses: Sequence[str], port: int, seconds: float) -> None:
         """Raises ConnectionFailed: "unreachable"."""
         self._deadline = time.monotonic() + seconds
-        self.refused: list[str] = []
-        """Addresses that did not answer though this host has a way to them."""
         failures = []
+        no_way = True
         for address in addresses:
             try:
                 self._socket: socket.socket = socket.create_connection((address, port), min(CONNECT, self._left()))
             except OSError as error:
                 failures.append(f"{address}: {error.strerror or 'timed out'}")
-                if isinstance(error, TimeoutError | ConnectionError):
-                    self.refused.append(address)
+                no_way = no_way and error.errno in _NO_WAY
             else:
                 self.address = address
                 self.file = self.makefile()
                 return
-        raise ConnectionFailed("unreachable", f"no connection to port {port} of {'; '.join(failures)}")
+        raise ConnectionFailed("unreachable", f"no connection to port {port} of {'; '.join(failures)}", no_way=no_way)
 
     def __enter__(self) -> Self:
         return self

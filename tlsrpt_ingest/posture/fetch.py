@@ -2,7 +2,6 @@
 
 import http.client
 import ssl
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
@@ -20,18 +19,16 @@ class Fetched:
     content: bytes
     expires: datetime | None
     """When the certificate of the policy host does."""
-    refused: tuple[str, ...]
-    """Addresses that did not answer before one did."""
 
 
-def fetch(host: str, addresses: Sequence[str], port: int, context: ssl.SSLContext, seconds: float) -> Fetched:
-    """Fetch the file from the policy host, whole, within `seconds`.
+def fetch(host: str, address: str, port: int, context: ssl.SSLContext, seconds: float) -> Fetched:
+    """Fetch the file from the policy host at one of its addresses, whole, within `seconds`.
 
     Raises ConnectionFailed; its codes besides the connection's: "certificate-name", "slow", "redirect", "status",
     "media-type", "too-large", "http".
     """
     try:
-        with Connection(addresses, port, seconds) as connection:
+        with Connection([address], port, seconds) as connection:
             certificate = connection.start_tls(host, context)
             if not certificate.covers(host):
                 names = ", ".join(certificate.names) or "no name at all"
@@ -41,8 +38,7 @@ def fetch(host: str, addresses: Sequence[str], port: int, context: ssl.SSLContex
                 f"GET {PATH} HTTP/1.1\r\nHost: {name}\r\nUser-Agent: tlsrpt-ingest/{__version__}\r\n"
                 "Accept: text/plain\r\nConnection: close\r\n\r\n".encode("ascii")
             )
-            content = _content(connection)
-            return Fetched(content, certificate.expires, tuple(connection.refused))
+            return Fetched(_content(connection), certificate.expires)
     except TimeoutError as error:
         raise ConnectionFailed("slow", f"{host} did not send the policy file within {seconds:g} seconds") from error
     except (OSError, http.client.HTTPException) as error:

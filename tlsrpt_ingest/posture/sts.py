@@ -1,12 +1,12 @@
 """Checking MTA-STS (RFC 8461 section 3): the `_mta-sts` record, the policy file, and whether it covers the MX."""
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from tlsrpt_ingest import rfc8461
+from tlsrpt_ingest import limits, rfc8461
 from tlsrpt_ingest.check import Check
 from tlsrpt_ingest.posture.codes import found
 from tlsrpt_ingest.posture.connection import ConnectionFailed
@@ -67,16 +67,19 @@ def _policy_checks(lookup: Lookup, web: Web, published: Published) -> Iterator[C
         published.keep(STS_POLICY, None)
         yield found(host, "policy-host-missing", answer.absence)
         return
-    try:
-        fetched = fetch(host, answer.values, web.port, web.context, web.seconds)
-    except ConnectionFailed as failed:
-        yield found(f"https://{host}{PATH}", f"policy-{failed.code}", str(failed))
+    fetched: list[Fetched] = []
+    yield from _fetch_all(host, answer.values[: limits.POLICY_HOST_ADDRESSES], web, fetched)
+    if not fetched:
         return
-    yield from _fetched(host, fetched, answer.way)
+    expires = min((one.expires for one in fetched if one.expires), default=None)
+    yield found(host, "policy-fetched", f"fetched over HTTPS{answer.way}; {until(expires)}")
+    if soon(expires):
+        yield found(host, "policy-certificate-expires", until(expires))
     what = f"policy of {published.domain}"
-    published.keep(STS_POLICY, fetched.content.decode("utf-8", "replace"))
+    content = fetched[0].content
+    published.keep(STS_POLICY, content.decode("utf-8", "replace"))
     try:
-        published.policy = policy = rfc8461.parse_policy(fetched.content)
+        published.policy = policy = rfc8461.parse_policy(content)
     except InvalidPolicy as error:
         yield found(what, f"policy-{error.code}", str(error))
         return
@@ -85,13 +88,30 @@ def _policy_checks(lookup: Lookup, web: Web, published: Published) -> Iterator[C
         yield from _covered(what, policy, published)
 
 
-def _fetched(host: str, fetched: Fetched, way: str) -> Iterator[Check]:
-    words = f"fetched over HTTPS{way}; {until(fetched.expires)}"
-    yield found(host, "policy-fetched", words)
-    if soon(fetched.expires):
-        yield found(host, "policy-certificate-expires", f"the certificate of the policy host {until(fetched.expires)}")
-    if fetched.refused:
-        yield found(host, "policy-address-away", f"nobody answers at {', '.join(fetched.refused)}")
+def _fetch_all(host: str, addresses: Sequence[str], web: Web, fetched: list[Fetched]) -> Iterator[Check]:
+    """Fetch from each address, as senders may take any; say what fails, and whether they serve the same."""
+    failures = []
+    for address in addresses:
+        try:
+            fetched.append(fetch(host, address, web.port, web.context, web.seconds))
+        except ConnectionFailed as failed:
+            failures.append(failed)
+    # Without IPv6 here nothing is known of it, unless that is all there is.
+    failures = [failure for failure in failures if not failure.no_way] or ([] if fetched else failures)
+    for code, failure in {failure.code: failure for failure in reversed(failures)}.items():
+        away = fetched and code == "unreachable"
+        yield found(f"https://{host}{PATH}", "policy-address-away" if away else f"policy-{code}", str(failure))
+    if len({_meaning(one.content) for one in fetched}) > 1:
+        yield found(
+            f"https://{host}{PATH}", "policy-differs", f"{' and '.join(addresses)} do not serve the same policy"
+        )
+
+
+def _meaning(content: bytes) -> object:
+    try:
+        return rfc8461.parse_policy(content).meaning
+    except InvalidPolicy:
+        return content
 
 
 def _policy(what: str, policy: Policy) -> Iterator[Check]:
