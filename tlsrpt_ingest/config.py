@@ -178,7 +178,7 @@ class Receive(_Section):
     max_body_mib: Annotated[int, Field(ge=1, le=20)] = 10
     """Larger bodies are refused (413) without being read. RFC 8460 section 5.3 calls ten megabytes common."""
     requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 600
-    """Of one client address (IPv6: one /64), each MiB of a body counting as one more; beyond it 429."""
+    """Of one client address (IPv6: one /64), each MiB of a body counting as 60; beyond it 429."""
     requests_in_hand: Annotated[int, Field(ge=1, le=400)] = 256
     """Requests that are read or recorded at one time, a quarter of them by one client; beyond it 503."""
 

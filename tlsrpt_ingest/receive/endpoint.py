@@ -103,7 +103,7 @@ class _Endpoint:
                 raise HTTPException(408, f"the body took more than {limits.REQUEST_BODY} seconds\n") from None
             except ClientDisconnect:
                 return Response(status_code=499)  # nobody reads it: for the log, in nginx's number
-            self._rates.take(client, body.size // limits.MIB)
+            self._rates.take(client, body.size * limits.REQUESTS_A_MIB // limits.MIB)
             origin = of_post(client, request.scope.get("raw_path", b"/").decode("ascii", "replace"))
             recorded = await self._record(Item(origin, body.octets(), repeatable=False, media_type=media_type))
         request.state.outcome = recorded.outcome
