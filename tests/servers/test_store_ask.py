@@ -11,6 +11,7 @@ from tests import builders
 from tests.deliveries import delivery, moment, other, rejected
 from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.store import ask, schema, views
+from tlsrpt_ingest.store.delivery import Delivery
 from tlsrpt_ingest.store.engine import open_engine
 from tlsrpt_ingest.store.record import record
 
@@ -165,3 +166,24 @@ def test_rejected_items_are_handed_out_in_the_order_of_reading_while_they_are_re
     expected = [(item, 0, b"%d" % item if item % 2 else None) for item in items]
     assert seen == [*expected[:4], (3, 1, None), *expected[4:]]
     assert list(ask.open_cases(engine)) == []
+
+
+def test_reports_about_the_delivery_of_a_report_are_told_apart(engine: Engine) -> None:
+    """One session, on the day after a report of the same organization on the same domain."""
+
+    def about(number: int, sessions: int, domain: str = "example.com", **members: Any) -> Delivery:
+        return delivery(number, builders.report(number, builders.policy(domain, successful=sessions), **members))
+
+    record(
+        engine,
+        [
+            about(0, 40), about(1, 1), about(2, 1), about(3, 2), about(4, 1, organization_name="Other"),
+            about(5, 1), about(6, 1, "other.example"), about(8, 1), about(9, 0), about(10, 2**63 - 1),
+        ],
+    )  # fmt: skip
+    loop = views.loop_report.c
+    with engine.connect() as connection:
+        found = connection.execute(select(loop.day, loop.policy_domain, loop.organization_name).order_by(loop.day))
+        assert [(row.day.day, row.policy_domain, row.organization_name) for row in found] == [
+            (2, "example.com", "Reporter Example"), (3, "example.com", "Reporter Example")
+        ]  # fmt: skip

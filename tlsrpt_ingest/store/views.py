@@ -99,3 +99,18 @@ ledger: Final = Table(
     Column("report_pk", BigInteger),
 )
 """One row per delivery: what became of it, who vouches for it, and its report, counted or not."""
+
+loop_report: Final = Table(
+    "loop_report",
+    metadata,
+    Column("day", Date),
+    Column("organization_name", String),
+    Column("policy_domain", String),
+    Column("report_id", String),
+    Column("submitter", String),
+    Column("report_pk", BigInteger),
+)
+"""Reports that may be about nothing but the delivery of the report of the day before (RFC 8460 section 5.3).
+
+They speak of a single session to a domain on which the same organization reported the day before.
+"""
