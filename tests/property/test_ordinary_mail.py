@@ -119,6 +119,9 @@ def test_each_line_changed_in_each_way(mail: bytes) -> None:
         mails_agree(before + behind)
         mails_agree(before + line + line + behind)
         mails_agree(before + line.upper() + behind)
+        mails_agree(before + line.upper() + line + behind)
+        mails_agree(before + line.replace(b"e", b"a") + line + behind)
+        mails_agree(before + line.replace(b".json", b".other") + line + behind)
         mails_agree(before + line.replace(b'"', b"") + behind)
         mails_agree(before + line.replace(b": ", b":") + behind)
         mails_agree(before + line.replace(b": ", b" : ") + behind)
@@ -249,6 +252,11 @@ def test_base64_in_other_shapes() -> None:
         encoded,
         encoded[:-1] + b"\n",
         encoded + b"====\n",
+        *(
+            encoded[:-cut] + padding + encoded[-cut:] + b"\n"
+            for cut in range(1, 12)
+            for padding in (b"=", b"_=", b"==")
+        ),
         encoded[:40] + b"!" + encoded[40:] + b"\n",
         encoded[:40] + b"=" + encoded[40:] + b"\n",
         encoded + b"\n_______\nList footer: https://list.example\n",
