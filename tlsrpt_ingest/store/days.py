@@ -12,7 +12,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, Result, Select, func, select
 
 from tlsrpt_ingest.store import tables
 from tlsrpt_ingest.store.speaking import speaking
@@ -141,7 +141,9 @@ def days(engine: Engine, first: date, last: date) -> Days:
         survey = _Survey(first, last, _domains(one, first, last), {sender.organization_name for sender in senders})
         lowest = one.scalar(select(func.min(tables.report.c.pk)).where(*within(first, last)))
         if lowest is not None:
-            survey.read(_policies(one, first, last), _failures(two, lowest))
+            # Closed at the end: what is left of an answer is not read to its end.
+            with _policies(one, first, last) as policies, _failures(two, lowest) as failures:
+                survey.read(iter(policies), iter(failures))
         return Days(first, last, survey.reports, tuple(survey.domains.values()), survey.others, senders)
 
 
@@ -221,7 +223,7 @@ class _Survey:
                 kind.latest, kind.report_pk = day, pk
 
 
-def _policies(connection: Connection, first: date, last: date) -> Iterator[Any]:
+def _policies(connection: Connection, first: date, last: date) -> Result[Any]:
     report, policy = tables.report.c, tables.policy.c
     return _stream(
         connection,
@@ -241,7 +243,7 @@ def _policies(connection: Connection, first: date, last: date) -> Iterator[Any]:
     )
 
 
-def _failures(connection: Connection, lowest: int) -> Iterator[Any]:
+def _failures(connection: Connection, lowest: int) -> Result[Any]:
     detail = tables.failure_detail.c
     bounded = func.least if connection.dialect.name != "sqlite" else func.min
     return _stream(
@@ -258,8 +260,8 @@ def _failures(connection: Connection, lowest: int) -> Iterator[Any]:
     )
 
 
-def _stream(connection: Connection, asked: Select[Any]) -> Iterator[Any]:
-    return iter(connection.execution_options(yield_per=ROWS).execute(asked))
+def _stream(connection: Connection, asked: Select[Any]) -> Result[Any]:
+    return connection.execution_options(yield_per=ROWS).execute(asked)
 
 
 def _domains(connection: Connection, first: date, last: date) -> list[str | None]:
