@@ -100,7 +100,7 @@ def _tasks(source: Source, engine: Engine) -> Iterator[Task]:
             continue
         items.append(piece)
         octets += len(piece.octets)
-        if len(items) >= limits.TASK_ITEMS or octets >= limits.BATCH_OCTETS:
+        if len(items) >= limits.TASK_ITEMS or octets >= limits.TASK_OCTETS:
             yield _in_hand(items, engine)
             items, octets = [], 0
     if items:

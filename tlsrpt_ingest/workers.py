@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from multiprocessing.connection import wait
+from multiprocessing.context import ForkContext, ForkProcess, SpawnContext, SpawnProcess
 from typing import Any, Final, Protocol, TypeVar
 
 from tlsrpt_ingest.errors import Unavailable
@@ -118,8 +119,8 @@ class Processes(Elsewhere):
     def __init__(self, count: int) -> None:
         self._count = count
         # A fork takes milliseconds, a start from nothing half a second; but a fork would inherit the locks of threads.
-        forks = sys.platform == "linux" and threading.active_count() == 1
-        super().__init__(_executor(count, "fork" if forks else "spawn"), count)
+        fork = sys.platform == "linux" and threading.active_count() == 1
+        super().__init__(_executor(count, fork=fork), count)
         self._executor.submit(os.getpid).result()
 
     def _revive(self, task: object, deaths: int, death: BrokenExecutor) -> None:
@@ -129,11 +130,31 @@ class Processes(Elsewhere):
                 "log), try again with --jobs 1"
             ) from death
         self._executor.shutdown()
-        self._executor = _executor(self._count, "spawn")
+        self._executor = _executor(self._count, fork=False)
 
 
-def _executor(count: int, method: str) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(count, multiprocessing.get_context(method), _begin)
+class _Forked(ForkProcess):
+    def terminate(self) -> None:
+        """Not by SIGTERM, which a worker does not heed."""
+        self.kill()
+
+
+class _Spawned(SpawnProcess):
+    def terminate(self) -> None:
+        """As above."""
+        self.kill()
+
+
+class _Forking(ForkContext):
+    Process = _Forked
+
+
+class _Spawning(SpawnContext):
+    Process = _Spawned
+
+
+def _executor(count: int, *, fork: bool) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(count, _Forking() if fork else _Spawning(), _begin)
 
 
 def _begin() -> None:

@@ -9,10 +9,12 @@ from urllib.parse import unquote, urlsplit
 import click
 from sqlalchemy import Engine
 
+from tlsrpt_ingest.cli.jobs import jobs_options, workers
 from tlsrpt_ingest.cli.remembering import remembered
 from tlsrpt_ingest.cli.run import database, exit_status, report, run
 from tlsrpt_ingest.cli.setting import Setting, database_option, json_option
 from tlsrpt_ingest.cli.stopping import Stopping
+from tlsrpt_ingest.cli.trust import trust
 from tlsrpt_ingest.config import Imap
 from tlsrpt_ingest.errors import Misconfigured
 from tlsrpt_ingest.ingest import Tally
@@ -24,6 +26,7 @@ from tlsrpt_ingest.sources.origin import POSTED, STDIN, container
 from tlsrpt_ingest.sources.picked import PickedSource
 from tlsrpt_ingest.sources.source import Mailbox
 from tlsrpt_ingest.store import ask
+from tlsrpt_ingest.store.engine import write_much
 from tlsrpt_ingest.store.messages import Messages
 
 log = logging.getLogger(__name__)
@@ -35,17 +38,20 @@ EVER = 1 << 31
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("--folder", "folders", multiple=True, metavar="NAME", help="Folder of the IMAP account that PATH names.")
+@jobs_options
 @database_option
 @click.option("--strict", is_flag=True, help="Exit with 65 when something was rejected.")
 @click.option("--dry-run", is_flag=True, help="Read and judge everything as into an empty database; write nothing.")
 @json_option
 @click.pass_obj
-def backfill(
+def backfill(  # noqa: PLR0913 - click has a parameter for each option
     setting: Setting,
     paths: tuple[str, ...],
     folders: tuple[str, ...],
     database_url: str | None,
     *,
+    jobs: int | None,
+    cluster: str | None,
     strict: bool,
     dry_run: bool,
     as_json: bool,
@@ -57,12 +63,23 @@ def backfill(
     host or the name of an [[imap]] account, or with --folder such a name. Nothing in PATH is changed.
     """
     tally = Tally()
+    places = [(path, _account(setting, path, folders) or open_path(path)) for path in paths]
+    octets = {path: None if isinstance(place, Imap) else place.octets_total for path, place in places}
     with (
+        workers(jobs, cluster, octets) as judges,
         database(setting, database_url, dry_run=dry_run) as engine,
         Stopping() as stop,
         remembered(engine, "backfill", tally, stop),
     ):
-        run(_sources(setting, paths, folders, engine), engine, stop, tally)
+        write_much(engine)
+        run(
+            _sources(setting, places, folders, engine),
+            engine,
+            stop,
+            tally,
+            trust=trust(setting.config, fresh=False),
+            workers=judges,
+        )
     report(tally, as_json=as_json)
     return exit_status(tally, stop, strict=strict)
 
@@ -76,15 +93,16 @@ def reprocess(setting: Setting, database_url: str | None, *, strict: bool, as_js
     """Read again what was rejected, as after an upgrade, or did not count, as after a change of [trust]."""
     tally = Tally()
     with database(setting, database_url) as engine, Stopping() as stop, remembered(engine, "reprocess", tally, stop):
-        run(_open_cases(setting, engine), engine, stop, tally)
+        run(_open_cases(setting, engine), engine, stop, tally, trust=trust(setting.config, fresh=True))
     report(tally, as_json=as_json)
     return exit_status(tally, stop, strict=strict)
 
 
-def _sources(setting: Setting, paths: Iterable[str], folders: tuple[str, ...], engine: Engine) -> Generator[Source]:
-    """The sources that PATH... names; those that are files are looked for before anything is read."""
-    found = [(path, _account(setting, path, folders) or open_path(path)) for path in paths]
-    for path, place in found:
+def _sources(
+    setting: Setting, places: Iterable[tuple[str, Imap | Source]], folders: tuple[str, ...], engine: Engine
+) -> Generator[Source]:
+    """The sources at these places: files as they are, accounts folder by folder."""
+    for path, place in places:
         if isinstance(place, Imap):
             wanted = folders or (unquote(urlsplit(path).path.strip("/")) or "INBOX",)
             yield from imap_sources(place, setting.environment, Messages(engine), wanted, change=False)

@@ -1,0 +1,70 @@
+"""`--jobs` and `--cluster`: who judges."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+import click
+
+from tlsrpt_ingest.errors import Misconfigured
+from tlsrpt_ingest.limits import MIB
+from tlsrpt_ingest.workers import Elsewhere, Here, Processes, Workers
+
+LITTLE: Final = 4 * MIB
+"""Octets that are judged before other processes would have begun."""
+
+
+def jobs_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The two options."""
+    jobs = click.option(
+        "--jobs",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Read with N processes; one more writes. Default: as many as there are processors.",
+    )
+    cluster = click.option(
+        "--cluster",
+        metavar="URL",
+        help="Read with the workers of the Dask scheduler at URL (tcp://HOST:8786); needs the extra [cluster].",
+    )
+    return jobs(cluster(command))
+
+
+@contextmanager
+def workers(jobs: int | None, cluster: str | None, places: Mapping[str, int | None]) -> Iterator[Workers]:
+    """Those who judge what lies at these places: octets by path, None where nobody knows how many.
+
+    To be asked before there are threads and connections.
+    """
+    if cluster and jobs:
+        raise click.UsageError("--jobs and --cluster do not go together")
+    much = None in places.values() or sum(filter(None, places.values())) > LITTLE
+    count = jobs or (_processors() if much else 1)
+    elsewhere: Elsewhere
+    if cluster:
+        elsewhere = _cluster(cluster, places)
+    elif count > 1:
+        elsewhere = Processes(count)
+    else:
+        yield Here()
+        return
+    try:
+        yield elsewhere
+    finally:
+        elsewhere.close()
+
+
+def _cluster(url: str, places: Mapping[str, int | None]) -> Elsewhere:
+    try:
+        from tlsrpt_ingest.cluster import Cluster  # noqa: PLC0415 - an extra, and a second of time
+    except ModuleNotFoundError as missing:
+        raise Misconfigured(
+            f"--cluster needs {missing.name}, which is not installed; type: pip install 'tlsrpt-ingest[cluster]'"
+        ) from missing
+    return Cluster(url, filter(os.path.exists, places))
+
+
+def _processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
