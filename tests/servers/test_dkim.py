@@ -64,6 +64,7 @@ def verdict(message: bytes, resolver: trust.Dns, *addresses: str) -> Authenticat
 
 
 def test_a_signature_of_the_reporting_domain_is_a_pass(key: Key, resolver: trust.Dns) -> None:
+    """RFC8460-5.3-dkim: a valid signature by the reporting domain."""
     passed = Authentication(Verdict.PASS, DOMAIN, "tls", DOMAIN)
     assert verdict(key.sign(builders.mail()), resolver) == passed
     # As it goes over the wire, and as mboxes have it.
@@ -105,6 +106,7 @@ def test_an_expired_signature_fails(key: Key, resolver: trust.Dns) -> None:
 
 @pytest.mark.parametrize("selector", ["tls", "email", "any", "list", "plain"])
 def test_a_key_for_mail_or_for_reports_may_sign(key: Key, resolver: trust.Dns, selector: str) -> None:
+    """RFC8460-3-service-type: s=tlsrpt."""
     assert verdict(key.sign(builders.mail(), selector=selector), resolver).verdict is Verdict.PASS
 
 
