@@ -9,8 +9,9 @@ from sqlalchemy import Connection, Engine, and_, case, func, select
 
 from tlsrpt_ingest.rfc8460 import Policy, terms
 from tlsrpt_ingest.rfc8460.explanations import sts_mode
-from tlsrpt_ingest.store import tables, views
+from tlsrpt_ingest.store import tables
 from tlsrpt_ingest.store.json_text import loads
+from tlsrpt_ingest.store.seen import policies_since
 from tlsrpt_ingest.store.speaking import speaking
 
 WINDOW: Final = 90
@@ -103,14 +104,14 @@ def _seen(
 
 def _modes(connection: Connection, domains: set[str], since: date) -> dict[str, str]:
     """Domain -> the mode in the policy that was seen last, by the most reports."""
-    view = views.policy_seen.c
+    seen = policies_since(since).c
     asked = (
-        select(view.policy_domain, view.policy_string)
-        .where(view.policy_type == terms.STS, view.last_day >= since)
-        .order_by(view.last_day, view.reports)
+        select(seen.policy_domain, seen.policy_string)
+        .where(seen.policy_type == terms.STS)
+        .order_by(seen.last, seen.reports)
     )
     if len(domains) == 1:
-        asked = asked.where(view.policy_domain.in_(domains))
+        asked = asked.where(seen.policy_domain.in_(domains))
     modes: dict[str, str] = {}
     for name, text in connection.execute(asked):
         if name in domains and (mode := sts_mode(Policy(policy_type=terms.STS, policy_string=tuple(loads(text))))):

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from typing import Final
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, Subquery, Text, cast, func, select
 
 from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.rfc8460 import Policy
-from tlsrpt_ingest.store import tables, views
+from tlsrpt_ingest.store import tables
 from tlsrpt_ingest.store.days import ROWS, within
 from tlsrpt_ingest.store.json_text import loads
 from tlsrpt_ingest.store.speaking import speaking
@@ -26,7 +26,7 @@ _SET_ASIDE: Final = (Outcome.REJECTED, Outcome.CONFLICTING, Outcome.UNAUTHENTICA
 
 @dataclass(frozen=True, slots=True)
 class PolicySeen:
-    """A policy that senders saw, how many reports name it, and from when to when."""
+    """A policy that senders saw in a period, how many reports of it name it, and from when to when."""
 
     policy: Policy
     first: date
@@ -45,25 +45,35 @@ class Reason:
     last_at: datetime
 
 
+def policies_since(since: date) -> Subquery:
+    """The view `policy_seen` over the reports since a UTC day, where the view itself reads all that there are.
+
+    `first` and `last` are the moments at which the first and the last report of these starts.
+    """
+    report, policy = tables.report.c, tables.policy.c
+    key = (
+        policy.policy_domain,
+        policy.policy_type,
+        cast(policy.policy_string, Text).label("policy_string"),
+        cast(policy.mx_host, Text).label("mx_host"),
+    )
+    first, last = func.min(report.start_datetime), func.max(report.start_datetime)
+    return (
+        select(*key, first.label("first"), last.label("last"), func.count().label("reports"))
+        .join_from(tables.report, tables.policy, policy.report_pk == report.pk)
+        .where(report.conflicts_with.is_(None), report.start_datetime >= datetime.combine(since, time()))
+        .group_by(*key)
+        .subquery()
+    )
+
+
 def policies_seen(engine: Engine, since: date, domains: Collection[str | None]) -> dict[str | None, list[PolicySeen]]:
     """The policies of these domains that were seen since a day, the latest first, at most POLICIES of each."""
-    view = views.policy_seen.c
+    seen = policies_since(since)
     asked = (
-        select(
-            view.policy_domain,
-            view.policy_type,
-            view.policy_string,
-            view.mx_host,
-            view.first_day,
-            view.last_day,
-            view.reports,
-        )
-        .where(
-            view.last_day >= since,
-            func.length(view.policy_string) <= POLICY_TEXT,
-            func.length(view.mx_host) <= POLICY_TEXT,
-        )
-        .order_by(view.last_day.desc(), view.first_day.desc(), view.reports.desc())
+        select(seen)
+        .where(func.length(seen.c.policy_string) <= POLICY_TEXT, func.length(seen.c.mx_host) <= POLICY_TEXT)
+        .order_by(seen.c.last.desc(), seen.c.first.desc(), seen.c.reports.desc())
         .execution_options(yield_per=ROWS)
     )
     found: dict[str | None, dict[tuple[str, str], PolicySeen]] = {domain: {} for domain in domains}
@@ -74,7 +84,9 @@ def policies_seen(engine: Engine, since: date, domains: Collection[str | None]) 
             # The same policy, whether its sender lists the MX hosts beside it (Google) or not (Microsoft).
             key = (policy_type, strings)
             if known := found[domain].get(key):
-                found[domain][key] = replace(known, first=min(known.first, first), reports=known.reports + reports)
+                found[domain][key] = replace(
+                    known, first=min(known.first, first.date()), reports=known.reports + reports
+                )
             elif len(found[domain]) < POLICIES:
                 policy = Policy(
                     policy_type=policy_type,
@@ -82,7 +94,7 @@ def policies_seen(engine: Engine, since: date, domains: Collection[str | None]) 
                     policy_string=tuple(loads(strings)),
                     mx_host=tuple(loads(hosts)),
                 )
-                found[domain][key] = PolicySeen(policy, first, last, reports)
+                found[domain][key] = PolicySeen(policy, first.date(), last.date(), reports)
     return {domain: list(policies.values()) for domain, policies in found.items()}
 
 
