@@ -23,6 +23,12 @@ DAILY: Final = 190
 CELLS: Final = 600
 """Rows and cells of a chart's table, and bars of a row of failures; with more, rows are weeks and bars several days."""
 
+BAR: Final = 0.8
+"""Of the width of a day."""
+
+EDGE: Final = 0.12
+"""Half a label, of the width of a chart on a phone."""
+
 TICKS: Final = 4
 """Labels of a day axis; on a phone there is no room for more."""
 
@@ -65,8 +71,8 @@ def bars(numbers: Sequence[int], *, down: bool = False) -> Markup:
         if blank:
             drawn.append(f"h{blank:.3g}")
         height = max(LEAST, round(100 * number / highest))
-        drawn.append(f"V{height if down else 100 - height}h.8V{floor}")
-        blank = 0.2
+        drawn.append(f"V{height if down else 100 - height}h.8V{floor}")  # BAR, as short as it can be written
+        blank = 1 - BAR
     return Markup("".join(drawn))  # noqa: S704 - numbers only
 
 
@@ -117,12 +123,12 @@ def _some(days: Sequence[date]) -> Sequence[date]:
 
 
 def _tick(day: date, number: int, count: int) -> Tick:
-    # A label in the middle of its day; at an edge it would be cut.
-    middle = (number + 0.4) / count
-    if middle < 0.08:  # noqa: PLR2004 - half a label on a phone
-        return Tick(_label(day), "0", "start")
-    if middle > 0.92:  # noqa: PLR2004 - the same
-        return Tick(_label(day), "100%", "end")
+    # A label in the middle of its day; near an edge, where half of it would be cut, from that side of the day on.
+    middle = (number + BAR / 2) / count
+    if middle < EDGE:
+        return Tick(_label(day), f"{number / count:.2%}", "start")
+    if middle > 1 - EDGE:
+        return Tick(_label(day), f"{(number + BAR) / count:.2%}", "end")
     return Tick(_label(day), f"{middle:.2%}", "middle")
 
 
