@@ -168,18 +168,30 @@ def test_every_address_of_the_policy_host_is_asked(
         assert setup.codes(publish=False) == {"policy-differs"}
         second.status = 404
         assert setup.codes(publish=False) == {"policy-status"}
-    connect = socket.create_connection
-
-    def without_ipv6(address: tuple[str, int], timeout: float) -> socket.socket:
-        if ":" in address[0]:
-            raise OSError(errno.ENETUNREACH, "Network is unreachable")
-        return connect(address, timeout)
-
-    monkeypatch.setattr(socket, "create_connection", without_ipv6)
+    _without_ipv6(monkeypatch)
     setup.records[name] = ["A 127.0.0.1", "AAAA 2001:db8::1"]
     assert setup.codes() == set()
     setup.records[name] = ["AAAA 2001:db8::1"]
     assert setup.codes() == {"policy-unreachable"}
+
+
+def _without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let there be no way to IPv6 addresses, as at many homes."""
+    connect = socket.create_connection
+
+    def without(address: tuple[str, int], timeout: float) -> socket.socket:
+        if ":" in address[0]:
+            raise OSError(errno.ENETUNREACH, "Network is unreachable")
+        return connect(address, timeout)
+
+    monkeypatch.setattr(socket, "create_connection", without)
+
+
+def test_a_mail_host_to_which_there_is_no_way_from_here(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    _without_ipv6(monkeypatch)
+    setup.records |= {DOMAIN: [f"MX 10 mx1.{DOMAIN}."], f"mx1.{DOMAIN}": ["AAAA 2001:db8::1"]}
+    setup.policy(f"mx: *.mail.{DOMAIN}\n", "")
+    assert setup.findings("--probe", DOMAIN, status=0)["probe-unreachable"] == "could not tell"
 
 
 def test_a_wrong_certificate_of_the_policy_host_is_named(setup: Setup, certificates: Certificates) -> None:
@@ -282,7 +294,7 @@ def test_mail_hosts_are_probed(setup: Setup, certificates: Certificates) -> None
             "probe-certificate-name": servers.enter_context(mail_host(certificates.host(f"www.{DOMAIN}"))),
             "probe-certificate-expires": servers.enter_context(mail_host(certificates.host(mx, days=5))),
             "probe-smtp": servers.enter_context(mail_host(None, greeting="554 go away")),
-            "probe-unreachable": 9,
+            "probe-refused": 9,
             "probe-slow": servers.enter_context(mail_host(certificates.host(mx), starts=False)),
         }.items():
             setup.config |= {"smtp_port": str(port), "timeout": "1" if code == "probe-slow" else "10"}

@@ -82,7 +82,7 @@ CODES: Final[dict[str, tuple[Finding, str]]] = {
             "mx-no-address": "Senders cannot reach it. Publish its address, or take it out of the MX.",
             "mx-not-covered": f"{_ENFORCE} add it to the policy and give the _mta-sts record a new id, or take it out "
             "of the MX.",
-            "probe-unreachable": "Senders cannot deliver there. Many networks block port 25: try from elsewhere too.",
+            "probe-refused": "Senders cannot deliver there. Let the mail server listen, and the firewall let through.",
             "probe-slow": "Senders may give up. See to the mail server.",
             "probe-smtp": "See to the mail server.",
             "probe-no-starttls": f"{_ENFORCE} switch STARTTLS on.",
@@ -128,6 +128,7 @@ CODES: Final[dict[str, tuple[Finding, str]]] = {
         Finding.UNTOLD: {
             "dns-away": "Try again later, or set resolver in [posture].",
             "rua-unknown": "If it is an alias of a mailbox that we poll, put the URI into rua of [posture].",
+            "probe-unreachable": "Many networks let nobody out to port 25, so this tells nothing: try from elsewhere.",
             "probe-tlsa-untold": "Only usage 3 can be compared with what a mail server shows.",
             "database": "What was published before, and what senders saw, is not compared.",
         },

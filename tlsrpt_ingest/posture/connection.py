@@ -42,6 +42,16 @@ class ConnectionFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """How to reach hosts of one kind, and what to trust of them."""
+
+    context: ssl.SSLContext
+    port: int
+    seconds: float
+    """For everything that is asked of one host."""
+
+
+@dataclass(frozen=True, slots=True)
 class Certificate:
     """A server's certificate; names and expiry are there if it was verified up to an authority that is trusted."""
 
@@ -78,22 +88,25 @@ def no_trust() -> ssl.SSLContext:
 class Connection:
     """A TCP connection to the first of the addresses that accepts it; `file` reads it, also for http.client."""
 
-    def __init__(self, addresses: Sequence[str], port: int, seconds: float) -> None:
-        """Raises ConnectionFailed: "unreachable"."""
-        self._deadline = time.monotonic() + seconds
+    def __init__(self, addresses: Sequence[str], way: Way) -> None:
+        """Raises ConnectionFailed: "refused" if somebody said no, else "unreachable"."""
+        self._deadline = time.monotonic() + way.seconds
+        self._context = way.context
+        code = "unreachable"
         failures = []
         no_way = True
         for address in addresses:
             try:
-                self._socket: socket.socket = socket.create_connection((address, port), min(CONNECT, self._left()))
+                self._socket: socket.socket = socket.create_connection((address, way.port), min(CONNECT, self._left()))
             except OSError as error:
                 failures.append(f"{address}: {error.strerror or 'timed out'}")
                 no_way = no_way and error.errno in _NO_WAY
+                code = "refused" if isinstance(error, ConnectionError) else code
             else:
                 self.address = address
                 self.file = self.makefile()
                 return
-        raise ConnectionFailed("unreachable", f"no connection to port {port} of {'; '.join(failures)}", no_way=no_way)
+        raise ConnectionFailed(code, f"no connection to port {way.port} of {'; '.join(failures)}", no_way=no_way)
 
     def __enter__(self) -> Self:
         return self
@@ -101,11 +114,11 @@ class Connection:
     def __exit__(self, *error: object) -> None:
         self._socket.close()
 
-    def start_tls(self, host: str, context: ssl.SSLContext) -> Certificate:
+    def start_tls(self, host: str) -> Certificate:
         """Shake hands for `host`; raises ConnectionFailed: "certificate-..." or "tls". The name is not checked."""
         self._socket.settimeout(self._left())
         try:
-            secured = context.wrap_socket(self._socket, server_hostname=host)
+            secured = self._context.wrap_socket(self._socket, server_hostname=host)
         except ssl.SSLCertVerificationError as error:
             code, words = _CODES.get(
                 error.verify_code, ("certificate-untrusted", f"cannot be verified ({error.verify_message})")

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from tlsrpt_ingest.check import Check
 from tlsrpt_ingest.config import Config
-from tlsrpt_ingest.posture.connection import trust
-from tlsrpt_ingest.posture.hosts import Smtp, host_checks
+from tlsrpt_ingest.posture.connection import Way, trust
+from tlsrpt_ingest.posture.hosts import host_checks
 from tlsrpt_ingest.posture.lookup import SECONDS, Lookup
 from tlsrpt_ingest.posture.mx import mx_checks, tlsa_checks
 from tlsrpt_ingest.posture.published import Published
-from tlsrpt_ingest.posture.sts import Web, sts_checks
+from tlsrpt_ingest.posture.sts import sts_checks
 from tlsrpt_ingest.posture.tlsrpt import Ours, tlsrpt_checks
 
 
@@ -19,8 +19,8 @@ class World:
     """How to ask, and what is ours."""
 
     lookup: Lookup
-    web: Web
-    smtp: Smtp
+    web: Way
+    smtp: Way
     ours: Ours
 
 
@@ -31,8 +31,8 @@ def world(config: Config) -> World:
     seconds = float(posture.timeout)
     return World(
         Lookup(*posture.resolver_address, seconds=min(seconds, SECONDS)),
-        Web(context, posture.https_port, seconds),
-        Smtp(context, posture.smtp_port, seconds),
+        Way(context, posture.https_port, seconds),
+        Way(context, posture.smtp_port, seconds),
         ours(config),
     )
 

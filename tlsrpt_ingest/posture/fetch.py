@@ -1,13 +1,12 @@
 """Fetching the policy file as RFC 8461 section 3.3 demands: HTTPS, 200, text/plain, no redirect, bounded."""
 
 import http.client
-import ssl
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
 
 from tlsrpt_ingest import __version__, limits
-from tlsrpt_ingest.posture.connection import Connection, ConnectionFailed
+from tlsrpt_ingest.posture.connection import Connection, ConnectionFailed, Way
 
 PATH: Final = "/.well-known/mta-sts.txt"
 
@@ -21,26 +20,26 @@ class Fetched:
     """When the certificate of the policy host does."""
 
 
-def fetch(host: str, address: str, port: int, context: ssl.SSLContext, seconds: float) -> Fetched:
-    """Fetch the file from the policy host at one of its addresses, whole, within `seconds`.
+def fetch(host: str, address: str, way: Way) -> Fetched:
+    """Fetch the file from the policy host at one of its addresses, whole and in time.
 
     Raises ConnectionFailed; its codes besides the connection's: "certificate-name", "slow", "redirect", "status",
     "media-type", "too-large", "http".
     """
     try:
-        with Connection([address], port, seconds) as connection:
-            certificate = connection.start_tls(host, context)
+        with Connection([address], way) as connection:
+            certificate = connection.start_tls(host)
             if not certificate.covers(host):
                 names = ", ".join(certificate.names) or "no name at all"
                 raise ConnectionFailed("certificate-name", f"the certificate is for {names} and not for {host}")
-            name = host if port == http.client.HTTPS_PORT else f"{host}:{port}"
+            name = host if way.port == http.client.HTTPS_PORT else f"{host}:{way.port}"
             connection.send(
                 f"GET {PATH} HTTP/1.1\r\nHost: {name}\r\nUser-Agent: tlsrpt-ingest/{__version__}\r\n"
                 "Accept: text/plain\r\nConnection: close\r\n\r\n".encode("ascii")
             )
             return Fetched(_content(connection), certificate.expires)
     except TimeoutError as error:
-        raise ConnectionFailed("slow", f"{host} did not send the policy file within {seconds:g} seconds") from error
+        raise ConnectionFailed("slow", f"{host} did not send the policy file within {way.seconds:g} seconds") from error
     except (OSError, http.client.HTTPException) as error:
         raise ConnectionFailed("http", f"{host} broke off or sent no HTTP: {error!r}") from error
 

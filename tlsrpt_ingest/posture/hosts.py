@@ -1,47 +1,37 @@
 """Checking the mail hosts themselves (`--probe`): STARTTLS, and the certificate against name, authority and TLSA."""
 
 import hashlib
-import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 
 from tlsrpt_ingest.check import Check
 from tlsrpt_ingest.posture.codes import found
-from tlsrpt_ingest.posture.connection import Certificate, ConnectionFailed, no_trust
+from tlsrpt_ingest.posture.connection import Certificate, ConnectionFailed, Way, no_trust
 from tlsrpt_ingest.posture.probe import probe
 from tlsrpt_ingest.posture.published import Published
 from tlsrpt_ingest.posture.sts import soon, until
 from tlsrpt_ingest.rfc8460.seen import Tlsa
 
 
-@dataclass(frozen=True, slots=True)
-class Smtp:
-    """How to reach mail hosts."""
-
-    context: ssl.SSLContext
-    port: int
-    seconds: float
-
-
-def host_checks(smtp: Smtp, published: Published) -> Iterator[Check]:
+def host_checks(way: Way, published: Published) -> Iterator[Check]:
     """Connect to each MX. After the checks of MX, TLSA and policy."""
     for host, addresses in published.mx.items():
         if addresses:
-            yield from _host(smtp, published, host)
+            yield from _host(way, published, host)
 
 
-def _host(smtp: Smtp, published: Published, host: str) -> Iterator[Check]:
-    what = f"{host} port {smtp.port}"
+def _host(way: Way, published: Published, host: str) -> Iterator[Check]:
+    what = f"{host} port {way.port}"
     records = published.tlsa.get(host, frozenset())
     try:
-        certificate = probe(host, published.mx[host], smtp.port, smtp.context, smtp.seconds)
+        certificate = probe(host, published.mx[host], way)
     except ConnectionFailed as failed:
         if not failed.code.startswith("certificate-") or not records or published.policy is not None:
             yield found(what, f"probe-{failed.code}", str(failed))
         if not failed.code.startswith("certificate-") or not records:
             return
         try:
-            certificate = probe(host, published.mx[host], smtp.port, no_trust(), smtp.seconds)
+            certificate = probe(host, published.mx[host], replace(way, context=no_trust()))
         except ConnectionFailed as again:
             yield found(what, f"probe-{again.code}", str(again))
             return

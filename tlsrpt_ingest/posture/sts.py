@@ -1,15 +1,13 @@
 """Checking MTA-STS (RFC 8461 section 3): the `_mta-sts` record, the policy file, and whether it covers the MX."""
 
-import ssl
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from tlsrpt_ingest import limits, rfc8461
 from tlsrpt_ingest.check import Check
 from tlsrpt_ingest.posture.codes import found
-from tlsrpt_ingest.posture.connection import ConnectionFailed
+from tlsrpt_ingest.posture.connection import ConnectionFailed, Way
 from tlsrpt_ingest.posture.fetch import PATH, Fetched, fetch
 from tlsrpt_ingest.posture.lookup import Lookup, LookupFailed
 from tlsrpt_ingest.posture.published import Published
@@ -23,16 +21,11 @@ EXPIRES: Final = timedelta(days=14)
 """How near the end of a certificate is told: those of 90 days are renewed a month before, so by then it is stuck."""
 
 
-@dataclass(frozen=True, slots=True)
-class Web:
-    """How to reach policy hosts."""
-
-    context: ssl.SSLContext
-    port: int
-    seconds: float
+_CODES: Final = {"refused": "unreachable"}
+"""Codes that make no difference here."""
 
 
-def sts_checks(lookup: Lookup, web: Web, published: Published) -> Iterator[Check]:
+def sts_checks(lookup: Lookup, way: Way, published: Published) -> Iterator[Check]:
     """Look up the record and fetch the policy; `published` gets them. After the checks of the MX."""
     name = f"_mta-sts.{published.domain}"
     txt = Txt(name, rfc8461.VERSION, "sts", rfc8461.parse_record)
@@ -44,7 +37,7 @@ def sts_checks(lookup: Lookup, web: Web, published: Published) -> Iterator[Check
         published.sts_record = txt.record
         yield found(name, "sts-record", f"{txt.text}{txt.beside}")
         yield from unknown_fields(name, "sts", txt.record.extensions)
-    policy_checks = list(_policy_checks(lookup, web, published))
+    policy_checks = list(_policy_checks(lookup, way, published))
     if not txt.missing:
         yield from policy_checks
     elif published.policy is not None:
@@ -56,7 +49,7 @@ def sts_checks(lookup: Lookup, web: Web, published: Published) -> Iterator[Check
         yield found(name, "sts-none", f"{txt.absence}: no MTA-STS, and no DANE")
 
 
-def _policy_checks(lookup: Lookup, web: Web, published: Published) -> Iterator[Check]:
+def _policy_checks(lookup: Lookup, way: Way, published: Published) -> Iterator[Check]:
     host = f"mta-sts.{published.domain}"
     try:
         answer = lookup.addresses(host)
@@ -68,7 +61,7 @@ def _policy_checks(lookup: Lookup, web: Web, published: Published) -> Iterator[C
         yield found(host, "policy-host-missing", answer.absence)
         return
     fetched: list[Fetched] = []
-    yield from _fetch_all(host, answer.values[: limits.POLICY_HOST_ADDRESSES], web, fetched)
+    yield from _fetch_all(host, answer.values[: limits.POLICY_HOST_ADDRESSES], way, fetched)
     if not fetched:
         return
     expires = min((one.expires for one in fetched if one.expires), default=None)
@@ -88,17 +81,17 @@ def _policy_checks(lookup: Lookup, web: Web, published: Published) -> Iterator[C
         yield from _covered(what, policy, published)
 
 
-def _fetch_all(host: str, addresses: Sequence[str], web: Web, fetched: list[Fetched]) -> Iterator[Check]:
+def _fetch_all(host: str, addresses: Sequence[str], way: Way, fetched: list[Fetched]) -> Iterator[Check]:
     """Fetch from each address, as senders may take any; say what fails, and whether they serve the same."""
     failures = []
     for address in addresses:
         try:
-            fetched.append(fetch(host, address, web.port, web.context, web.seconds))
+            fetched.append(fetch(host, address, way))
         except ConnectionFailed as failed:
             failures.append(failed)
     # Without IPv6 here nothing is known of it, unless that is all there is.
     failures = [failure for failure in failures if not failure.no_way] or ([] if fetched else failures)
-    for code, failure in {failure.code: failure for failure in reversed(failures)}.items():
+    for code, failure in {_CODES.get(one.code, one.code): one for one in reversed(failures)}.items():
         away = fetched and code == "unreachable"
         yield found(f"https://{host}{PATH}", "policy-address-away" if away else f"policy-{code}", str(failure))
     if len({_meaning(one.content) for one in fetched}) > 1:
