@@ -89,6 +89,14 @@ def test_deep_nesting_is_refused_or_left_out(depth: int, brackets: str) -> None:
     assert code == ("unknown-member-cut" if depth == 100 else "too-deep" if depth == 10_000 else "too-large")
 
 
+def test_one_long_line_that_is_no_json_is_looked_at_once() -> None:
+    # Not timed: whoever looked for a broken line from each octet on would not come to an end.
+    with pytest.raises(UnreadableReport, match="no JSON from octet 20000015 on"):
+        read(b'{"report-id":"' + b"x" * 20_000_000 + b'"]')
+    with pytest.raises(UnreadableReport, match="no JSON from octet 1 on"):
+        read(b"{" + b"x" * 20_000_000)
+
+
 def test_a_flood_of_objects_is_refused_before_it_is_parsed() -> None:
     document = b'{"report-id":"1","policies":[' + b"{}," * 1_000_000 + b"{}]}"
     tracemalloc.start()

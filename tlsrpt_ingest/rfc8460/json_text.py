@@ -120,7 +120,9 @@ def _opening(text: str) -> int:
         raise NotAReport("xml", "the document is XML, as DMARC reports are, and no TLS report")
     if text[start] not in "{[":
         raise NotAReport("not-json", "the document is no JSON object")
-    if text.count("{") + text.count("[") > limits.JSON_CONTAINERS:
+    # A container takes two characters and more.
+    most = limits.JSON_CONTAINERS
+    if len(text) > 2 * most and text.count("{") + text.count("[") > most:
         raise UnreadableReport("too-large", f"the document has more than {limits.JSON_CONTAINERS} objects and arrays")
     return start
 
@@ -242,7 +244,9 @@ _WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 _BYTE_ORDER_MARKS = re.compile(rb"\A(?:\xef\xbb\xbf)+")
 _SEPARATORS = re.compile(r"[\s\x1e,]*")
 _LINE_BREAK = re.compile(r"[\r\n]")
-_BROKEN_LINE = re.compile(r"([^\r\n]{900,})\r?\n ?")
+# From the beginning of a line only, or behind the blank that a break put there: tried from everywhere in a line of a
+# mebibyte, it would take hours to find that no break follows.
+_BROKEN_LINE = re.compile(r"(?:(?<![^\r\n])|(?<=\n ))([^\r\n]{900,}+)\r?\n ?")
 _POISON = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _ESCAPE = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|"
