@@ -5,16 +5,19 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """Whether the reporting domain signed the report (RFC 8460 section 5.3), best first."""
+    """Whether the reporting domain signed the report (RFC 8460 section 5.3).
+
+    Of several signatures the first verdict in this order is the message's.
+    """
 
     PASS = "pass"  # noqa: S105 - no password
     """A signature of the reporting domain verifies."""
     TEMPERROR = "temperror"
     """DNS did not answer in time; another time it may."""
-    POLICY_MISMATCH = "policy-mismatch"
-    """A signature that may verify and does not count: another domain's, with `l=`, or of a key for something else."""
     FAIL = "fail"
     """A signature of the reporting domain that does not verify."""
+    POLICY_MISMATCH = "policy-mismatch"
+    """A signature that may verify and does not count: another domain's, with `l=`, or of a key for something else."""
     NONE = "none"
     """No signature, or nobody of ours says anything about one."""
 

@@ -3,12 +3,12 @@
 Pure: the keys of the DNS come through a function that is handed in.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cache
+from collections.abc import Collection, Iterator, Sequence
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Final
 
-from tlsrpt_ingest.mail import authentication_results
+from tlsrpt_ingest import limits
+from tlsrpt_ingest.mail.authentication_results import Result, results
 from tlsrpt_ingest.mail.dkim_signature import Keys, Signature, signatures, verify
 from tlsrpt_ingest.verdict import Authentication, Verdict
 
@@ -25,16 +25,23 @@ _RESULTS: Final = {
 _BEST: Final = list(Verdict)
 
 
-@dataclass(frozen=True, slots=True)
 class Vouching:
     """One message, and what there is to say about its signatures. Each is looked at once, however many reports."""
 
-    octets: bytes
-    authserv_ids: frozenset[str] = frozenset()
-    """Of the mail servers whose Authentication-Results are believed, in lower case."""
-    keys: Keys | None = None
-    """How a key is looked up; None where no signature is to be verified."""
-    _verified: dict[int, tuple[Verdict, str | None]] = field(default_factory=dict)
+    def __init__(self, octets: bytes, authserv_ids: Collection[str] = (), keys: Keys | None = None) -> None:
+        """`authserv_ids` (in lower case) are believed; `keys` looks up a key, None where nothing is to be verified."""
+        self._octets = octets
+        self._authserv_ids = authserv_ids
+        self._keys = keys
+        self._verified: dict[int, tuple[Verdict, str | None]] = {}
+
+    @cached_property
+    def _signatures(self) -> tuple[Signature, ...]:
+        return tuple(signatures(self._octets))
+
+    @cached_property
+    def _results(self) -> tuple[Result, ...]:
+        return results(self._octets, self._authserv_ids) if self._authserv_ids else ()
 
     def authentication(self, addresses: Sequence[str | None]) -> Authentication:
         """Whether the domain of one of these, each a domain or an addr-spec, signed the message.
@@ -45,22 +52,18 @@ class Vouching:
         """
         reporting = {one for address in addresses if (one := organizational_domain(address))}
         said = _best(self._said(reporting))
-        if said is not None and (said.verdict is not Verdict.TEMPERROR or self.keys is None):
+        if said is not None and (said.verdict is not Verdict.TEMPERROR or self._keys is None):
             return said
-        if self.keys is None:
+        if self._keys is None:
             return Authentication(Verdict.NONE, reason="no Authentication-Results of ours speaks of a signature")
         computed = _best(self._computed(reporting))
         return computed or said or Authentication(Verdict.NONE, reason="there is no DKIM signature")
 
     def _said(self, reporting: set[str]) -> Iterator[Authentication]:
         """By the Authentication-Results that are believed."""
-        if not self.authserv_ids:
-            return
-        found = authentication_results.results(self.octets, self.authserv_ids)
-        own = list(signatures(self.octets)) if found else []
-        for result in found:
+        for result in self._results:
             verdict = _RESULTS.get(result.result, Verdict.FAIL)
-            signature = next((one for one in own if _is_of(result, one)), None)
+            signature = next((one for one in self._signatures if _is_of(result, one)), None)
             words = f"{ascii(result.authserv_id)[1:-1]} says dkim={ascii(result.result)[1:-1][:50]}"
             if verdict is Verdict.NONE:
                 yield Authentication(verdict, reason=words)
@@ -73,7 +76,7 @@ class Vouching:
 
     def _computed(self, reporting: set[str]) -> Iterator[Authentication]:
         """By ourselves. Another domain's signature is not even looked up: it would vouch for nothing."""
-        for signature in signatures(self.octets):
+        for signature in self._signatures:
             if organizational_domain(signature.domain) in reporting:
                 verdict, words = self._verify(signature)
             else:
@@ -84,12 +87,12 @@ class Vouching:
                 return
 
     def _verify(self, signature: Signature) -> tuple[Verdict, str | None]:
-        if signature.index not in self._verified and self.keys is not None:
-            self._verified[signature.index] = verify(self.octets, signature, self.keys)
+        if signature.index not in self._verified and self._keys is not None:
+            self._verified[signature.index] = verify(self._octets, signature, self._keys)
         return self._verified[signature.index]
 
 
-def _is_of(result: authentication_results.Result, signature: Signature) -> bool:
+def _is_of(result: Result, signature: Signature) -> bool:
     return signature.domain == result.domain and result.selector in (None, signature.selector)
 
 
@@ -110,7 +113,9 @@ def _aligned(
 def organizational_domain(address: str | None) -> str | None:
     """The organizational domain (RFC 7489 section 3.2) of a domain or an addr-spec; None where it has none."""
     domain = (address or "").rpartition("@")[2].strip().rstrip(".>").lower()
-    return _suffixes().privatesuffix(domain) if domain and " " not in domain else None
+    if not domain or " " in domain or len(domain) > limits.DOMAIN:
+        return None
+    return _suffixes().privatesuffix(domain)
 
 
 @cache
