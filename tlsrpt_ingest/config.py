@@ -327,7 +327,8 @@ class Posture(_Section):
     domains: Annotated[tuple[Domain, ...], Field(strict=False)] = ()
     """What `posture` checks when it is given no domain; default: those of [trust]."""
     rua: Annotated[tuple[Name, ...], Field(strict=False)] = ()
-    """The URIs (mailto: and https:) at which reports reach us, as in the rua of our records."""
+    """The URIs (mailto: and https:) at which reports reach us, all of them; default: users of [[imap]] that are
+    addresses, and url of [receive]."""
     resolver: Annotated[str, AfterValidator(_resolver)] | None = None
     """Address of the DNS resolver to ask, with :PORT if it is not 53; default: that of this host."""
     ca_file: Name | None = None

@@ -233,6 +233,18 @@ def test_nobody_knows_where_reports_shall_go(setup: Setup) -> None:
         setup.text("--recommend", "--rua", "tlsrpt@solarmora.com", DOMAIN, publish=False)
 
 
+def test_reports_are_asked_to_come_where_the_config_says_that_we_take_them(setup: Setup) -> None:
+    setup.config["rua"] = "[]"
+    setup.more = "".join(
+        f'[[imap]]\nname = "{name}"\nhost = "h"\nuser = "{name}@{DOMAIN}"\npassword = {{ file = "x" }}\n'
+        for name in ("tlsrpt", "other")
+    )
+    setup.more += f'[receive]\nurl = "https://tlsrpt.{DOMAIN}/v1"\n'
+    del setup.records[f"_smtp._tls.{DOMAIN}"]
+    printed = setup.text("--recommend", DOMAIN)
+    assert f"value  v=TLSRPTv1; rua=mailto:tlsrpt@{DOMAIN},https://tlsrpt.{DOMAIN}/v1\n" in printed
+
+
 def test_json_of_a_recommendation(setup: Setup) -> None:
     (found,) = setup.run("--recommend", DOMAIN)
     assert [record["name"] for record in found["records"]] == [f"_smtp._tls.{DOMAIN}", f"_mta-sts.{DOMAIN}"]

@@ -38,10 +38,11 @@ def world(config: Config) -> World:
 
 
 def ours(config: Config) -> Ours:
-    """Where we take reports: rua of [posture], url of [receive], and users of [[imap]] that are addresses."""
+    """Where we take reports: rua of [posture], else users of [[imap]] that are addresses, and url of [receive]."""
+    if config.posture.rua:
+        return Ours(config.posture.rua, complete=True)
     users = [f"mailto:{account.user}" for account in config.imap if account.user and "@" in account.user]
-    url = [config.receive.url] if config.receive.url else []
-    return Ours(tuple(dict.fromkeys([*config.posture.rua, *url, *users])), complete=bool(config.posture.rua))
+    return Ours((*users, *([config.receive.url] if config.receive.url else [])))
 
 
 def examine(world: World, published: Published, *, probe: bool = False) -> Iterator[Check]:

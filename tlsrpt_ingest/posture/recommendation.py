@@ -82,14 +82,14 @@ def _tlsrpt(published: Published, ours: Ours, rua: tuple[str, ...]) -> tlsrpt.Re
     present = published.tlsrpt_record
     if not rua and present is not None and (any(map(ours.has, present.rua)) or not ours.uris):
         return present
-    # What the operator has listed, or the first that the config tells; every sender knows mailto.
-    chosen = rua or (
-        ours.uris if ours.complete else sorted(ours.uris, key=lambda uri: not uri.startswith("mailto:"))[:1]
-    )
+    # As the operator has listed; or one mailbox and the endpoint: a report that comes both ways is counted once.
+    mail = [uri for uri in ours.uris if tlsrpt.address(uri) is not None]
+    others = [uri for uri in ours.uris if uri not in mail]
+    chosen = rua or (ours.uris if ours.complete else (*mail[:1], *others))
     if not chosen:
         raise Misconfigured("where are reports to go? Say --rua mailto:ADDRESS, or set rua in [posture] of the config")
     try:
-        return tlsrpt.parse_record(str(tlsrpt.Record(tuple(chosen))))
+        return tlsrpt.parse_record(str(tlsrpt.Record(chosen)))
     except InvalidRecord as error:
         raise Misconfigured(f"these cannot stand in a record: {error}") from error
 
