@@ -289,6 +289,14 @@ def test_bounds_are_the_complete_way_s(monkeypatch: pytest.MonkeyPatch) -> None:
     document = text(BODY, {})
     monkeypatch.setattr(limits, "JSON_CONTAINERS", 3)
     assert read_ordinary(document) is None
+    brackets = builders.failure(additional_information="[" * 2_000)
+    document = text(builders.report(0, builders.policy(failures=[brackets])), {})
+    monkeypatch.setattr(limits, "JSON_CONTAINERS", (len(document) + 1) // 2)
+    assert documents_agree(document)
+    monkeypatch.setattr(limits, "JSON_CONTAINERS", (len(document) - 1) // 2)
+    assert not documents_agree(document)
+    with pytest.raises(UnreadableReport):
+        read(document)
     monkeypatch.undo()
     monkeypatch.setattr(limits, "FAILURE_DETAILS", 2)
-    assert read_ordinary(document) is None
+    assert read_ordinary(text(BODY, {})) is None
