@@ -1,8 +1,10 @@
 """What the site is drawn from: the days of a period, readiness, what senders saw, single reports."""
 
 import random
+import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from sqlalchemy import Engine, select
 from tests import builders
 from tests.deliveries import delivery, moment, other, rejected
 from tlsrpt_ingest.outcome import Outcome
+from tlsrpt_ingest.output.site.writing import write_site
 from tlsrpt_ingest.rfc8460 import Deviation
 from tlsrpt_ingest.store import days as days_of
 from tlsrpt_ingest.store import kept, schema, seen, views
@@ -250,6 +253,29 @@ def test_reports_worth_a_look_and_all_of_one(engine: Engine) -> None:
     assert kept.kept(engine, 10**9) is None
     ((detail, policy),) = kept.failures_of(engine, pks, "example.com", "x", 5)
     assert (detail.result_type, policy.policy_domain) == ("x", "example.com")
+
+
+def test_the_site_is_the_same_on_every_database(engine: Engine, tmp_path: Path) -> None:
+    rng = random.Random(8460)  # noqa: S311 - repeatable on purpose
+    reports = [anything(rng, number) for number in range(60)]
+    sqlite = open_engine(f"sqlite:///{tmp_path / 'other.db'}")
+    schema.ready(sqlite)
+    pages = []
+    for at, one in enumerate((engine, sqlite)):
+        keep(one, *reports)
+        record(one, [rejected(900)], moment("2024-02-01"))
+        write_site(one, tmp_path / str(at), 180, NOW)
+        # Primary keys are the database's own business.
+        pages.append(
+            {
+                re.sub(r"report-\d+", "report", path.name): re.sub(r"report-\d+", "report", path.read_text("utf-8"))
+                for path in (tmp_path / str(at)).iterdir()
+                if not path.name.startswith("report")
+            }
+        )
+    sqlite.dispose()
+    assert pages[0] == pages[1]
+    assert len(pages[0]) == 4
 
 
 def test_an_empty_database_has_days_without_anything(engine: Engine) -> None:
