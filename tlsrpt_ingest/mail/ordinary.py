@@ -1,9 +1,12 @@
 """The fast way through the ordinary message: RFC 8460 section 5.3 to the letter, as the large senders write it.
 
 `multipart/report; report-type=tlsrpt` of two parts, some words for people and one gzip stream in base64, found by
-`bytes.find` and two regular expressions, without a loop over lines. None is the answer to whatever is not plainly
+`bytes.find` and a few regular expressions, without a loop over lines. None is the answer to whatever is not plainly
 ordinary, and the complete way (`attachment`) decides; where this way has an answer, it is the complete way's
 (tests/property/test_ordinary_mail.py).
+
+Measured for a small message: 16 microseconds, 3 of them for the header, 2 for its fields, 5 for base64 and inflating;
+Python's `email` takes 375. With the extra "fast", base64 and inflating take 0.3 milliseconds of a big one and not 0.9.
 """
 
 import binascii
@@ -40,7 +43,7 @@ def open_ordinary(octets: bytes) -> Mail | None:
 def _open(octets: bytes) -> Mail:
     """The mail; raises for whatever is odd."""
     fields, blank_line = _header(octets)
-    delimiter = b"\n--" + (fields[1] or fields[2] or fields[3] or fields[4]).encode()
+    delimiter = b"\n--" + next(filter(None, fields.groups())).encode()
     words = _behind(octets, delimiter, blank_line)
     words_end = octets.index(delimiter, words - 1)
     part = _behind(octets, delimiter, words_end)
@@ -56,14 +59,14 @@ def _open(octets: bytes) -> Mail:
     if b"=" in encoded.rstrip(b"=\r\n"):  # where decoders differ
         raise ValueError("base64 that goes on behind its padding")
     gzip = _base64(encoded)
-    sender, sender_in_angles, message_id, subject, domain, submitter = fields.group(5, 6, 7, 8, 9, 10)
-    subject = " ".join(subject.split())
-    hints = Hints(domain, submitter, subject, (report[4] or report[5]).decode())
+    subject = " ".join(fields["subject"].split())
+    submitter = fields["submitter"]
+    hints = Hints(fields["domain"], submitter, subject, (report["quoted"] or report["bare"]).decode())
     return Mail(
         (Document(_inflated(gzip), gzip, hints),),
         claims=True,
-        message_id=message_id,
-        sender=sender or sender_in_angles,
+        message_id=fields["message_id"],
+        sender=fields["bare"] or fields["in_angles"],
         subject=subject,
         submitter=submitter,
     )
@@ -116,14 +119,15 @@ _END: Final = r"[ \t\r]*+"
 _REPORT_TYPE: Final = rf'report-type=(?:tlsrpt|"tlsrpt"){_FWS}'
 _BOUNDARY: Final = rf"""boundary=(?:"([\w'()+,./:=?-]+)"|([\w'+.-]+)){_FWS}"""
 _FIELDS: Final = re.compile(
-    # In the order of the alphabet, each once and of nothing but printable ASCII.
+    # In the order of the alphabet, each once and of nothing but printable ASCII. The first group that is there is the
+    # boundary.
     rf"\nContent-Type:{_FWS}multipart/report;{_FWS}"
     rf"(?:{_REPORT_TYPE};{_FWS}{_BOUNDARY}|{_BOUNDARY};{_FWS}{_REPORT_TYPE});?{_END}"
-    rf"""\nFrom: (?:([!#-'*+\--9=?A-~]++@[!#-'*+\--9=?A-~]++)|[ -;=?-~]*+<([!-;=?-~]++)>){_END}"""
-    rf"\nMessage-I[Dd]:{_FWS}([!-~]++){_END}"
-    rf"\nSubject: ([!-~][ -~]*+(?:\r?\n[ \t]+[ -~]++)*+){_END}"
-    rf"\nTLS-Report-Domain: ([!-~]++){_END}"
-    rf"\nTLS-Report-Submitter: ([!-~]++){_END}",
+    rf"""\nFrom: (?:(?P<bare>[!#-'*+\--9=?A-~]++@[!#-'*+\--9=?A-~]++)|[ -;=?-~]*+<(?P<in_angles>[!-;=?-~]++)>){_END}"""
+    rf"\nMessage-I[Dd]:{_FWS}(?P<message_id>[!-~]++){_END}"
+    rf"\nSubject: (?P<subject>[!-~][ -~]*+(?:\r?\n[ \t]+[ -~]++)*+){_END}"
+    rf"\nTLS-Report-Domain: (?P<domain>[!-~]++){_END}"
+    rf"\nTLS-Report-Submitter: (?P<submitter>[!-~]++){_END}",
     re.ASCII,
 )
 _REPORT: Final = re.compile(
@@ -133,7 +137,7 @@ _REPORT: Final = re.compile(
         rf"""(?:;{_FWS}name=(?:"[^"\\;\n]{{0,999}}"|[^\s"\\;]{{1,999}}))?;?[ \t]*\r?\n))"""
         rf"|(?(2)(?!)|(Content-Transfer-Encoding: base64[ \t]*\r?\n))"
         rf"|(?(3)(?!)|(Content-Disposition: attachment;{_FWS}filename="
-        rf"""(?:"([\w!#$%&'()*+,./:=@^`{{|}}~-]{{1,999}})"|([\w!.@+-]{{1,999}}));?[ \t]*\r?\n))"""
+        rf"""(?:"(?P<quoted>[\w!#$%&'()*+,./:=@^`{{|}}~-]{{1,999}})"|(?P<bare>[\w!.@+-]{{1,999}}));?[ \t]*\r?\n))"""
         rf"|(?!(?i:content-(?:type|transfer|disposition)))[A-Z][A-Za-z-]*:.*\n(?:[ \t].*\n)*"
         rf")+(?(1)|(?!))(?(2)|(?!))(?(3)|(?!))\r?\n"
     ).encode()
