@@ -1,5 +1,6 @@
-"""A view of the reports that may be about nothing but the delivery of the report before."""
+"""A view of reports that may be about nothing but the delivery of the report before; an index of what is refused."""
 
+import sqlalchemy as sa
 from alembic import op
 
 revision = "0006"
@@ -16,8 +17,13 @@ _DAY_BEFORE = {
 
 
 def upgrade() -> None:
-    """Create it."""
+    """Create both."""
     dialect = op.get_context().dialect.name
+    if dialect != "mariadb":  # which has no partial indexes
+        refused = sa.text("outcome IN ('unauthenticated', 'foreign')")
+        op.create_index(
+            "ix_delivery_refused_at", "delivery", ["last_at"], sqlite_where=refused, postgresql_where=refused
+        )
     day = _DAY[dialect].format("report.start_datetime")
     day_before = _DAY_BEFORE[dialect].format("report.start_datetime")
     op.execute(
@@ -52,5 +58,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop it."""
+    """Drop both."""
     op.execute("DROP VIEW loop_report")
+    if op.get_context().dialect.name != "mariadb":
+        op.drop_index("ix_delivery_refused_at", "delivery")

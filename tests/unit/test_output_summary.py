@@ -290,3 +290,12 @@ def test_nothing_that_a_stranger_wrote_acts_on_the_terminal() -> None:
     text = shown(totals) + listed(row, recorded)
     assert {one for one in text if unicodedata.category(one)[0] in "CZ"} == {" ", "\n"}
     assert text.count(r"\x1b[2J") >= 8
+
+
+def test_the_summary_says_what_did_not_count_and_why() -> None:
+    totals = replace(TOTALS, refused={Outcome.UNAUTHENTICATED: 1, Outcome.FOREIGN: 2_000})
+    said = " ".join(shown(totals).split())
+    assert "1 report not counted, with nobody to vouch: tlsrpt-ingest ledger --outcome unauthenticated" in said
+    assert "2,000 reports not counted, about others' domains: tlsrpt-ingest ledger --outcome foreign" in said
+    shape = summary.as_json(totals)
+    assert (shape["unauthenticated"], shape["foreign"]) == (1, 2_000)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.text import Text
 
+from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.output.show import side
 from tlsrpt_ingest.output.stretches import squeezed
 from tlsrpt_ingest.output.terminal import say, show_table, strange, table, verbatim
@@ -38,6 +39,11 @@ SILENT: Final = 7
 """Days without a report, before the last day that anybody reported, after which a sender is called silent. Senders
 report once a day, Stalwart at most once a week."""
 
+_REFUSED: Final = {
+    Outcome.UNAUTHENTICATED: "with nobody to vouch",
+    Outcome.FOREIGN: "about others' domains",
+}
+
 
 def render(console: Console, totals: Totals) -> None:
     """Print the summary."""
@@ -45,13 +51,17 @@ def render(console: Console, totals: Totals) -> None:
         _reports(console, totals)
     else:
         say(console, "No reports. Read some with: tlsrpt-ingest backfill PATH")
-    if totals.conflicting or totals.rejected:
+    if totals.conflicting or totals.rejected or totals.refused:
         console.print()
     if totals.conflicting:
         say(
             console, f"{_count(totals.conflicting, 'report')} not counted, for one of the same identity says otherwise:"
         )
         verbatim(console, "tlsrpt-ingest ledger --outcome conflicting", 2)
+    for outcome, why in _REFUSED.items():
+        if count := totals.refused.get(outcome):
+            say(console, f"{_count(count, 'report')} not counted, {why}:")
+            verbatim(console, f"tlsrpt-ingest ledger --outcome {outcome}", 2)
     if totals.rejected:
         text = f"{_count(totals.rejected, 'delivery', 'deliveries')} could not be read:"
         say(console, Text(text, style="yellow"))
@@ -66,6 +76,7 @@ def as_json(totals: Totals) -> dict[str, Any]:
         "reports": totals.reports,
         "conflicting": totals.conflicting,
         "rejected": totals.rejected,
+        **{str(outcome): totals.refused.get(outcome, 0) for outcome in _REFUSED},
         "days": _days_json(totals.days),
         "domains": [
             {

@@ -1,11 +1,11 @@
 """The sums behind `summary`: sessions and failures by domain, reports by sender, of some days."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Double, Engine, and_, cast, exists, func, select
+from sqlalchemy import Connection, Double, Engine, and_, cast, exists, func, select, text
 from sqlalchemy.sql import ColumnElement
 
 from tlsrpt_ingest.outcome import Outcome
@@ -72,6 +72,8 @@ class Totals:
     first_day: date | None
     last_day: date | None
     """The days of the first and the last report."""
+    refused: Mapping[Outcome, int] = field(default_factory=dict)
+    """Deliveries that are unauthenticated or foreign, by the same days as `rejected`."""
 
     @property
     def days(self) -> tuple[DaySessions, ...]:
@@ -94,6 +96,7 @@ def totals(engine: Engine, since: date | None = None, until: date | None = None,
             reports=reports[0],
             conflicting=_conflicting(connection, since, until, domain),
             rejected=_rejected(connection, since, until),
+            refused=_refused(connection, since, until),
             first_day=_day(reports[1]),
             last_day=_day(reports[2]),
         )
@@ -165,6 +168,14 @@ def _rejected(connection: Connection, since: date | None, until: date | None) ->
         delivery.outcome == str(Outcome.REJECTED), *_moments(delivery.last_at, since, until)
     )
     return int(connection.execute(asked).scalar_one())
+
+
+def _refused(connection: Connection, since: date | None, until: date | None) -> dict[Outcome, int]:
+    delivery = tables.delivery.c
+    # In the very words of the index `ix_delivery_refused_at`.
+    refused = text("outcome IN ('unauthenticated', 'foreign')")
+    asked = select(delivery.outcome, func.count()).where(refused, *_moments(delivery.last_at, since, until))
+    return {Outcome(outcome): count for outcome, count in connection.execute(asked.group_by(delivery.outcome))}
 
 
 def _of(since: date | None, until: date | None, domain: str | None) -> list[ColumnElement[bool]]:
