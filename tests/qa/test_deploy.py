@@ -61,11 +61,12 @@ def test_the_services_are_hardened(unit: Path) -> None:
     assert float(found[1]) <= EXPOSURE
 
 
-def test_the_cron_line_runs_poll(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "command", "sleeps"), [(0, "poll", 1), (1, "alerts", 0)])
+def test_the_cron_lines_run_the_program(tmp_path: Path, number: int, command: str, sleeps: int) -> None:
     lines = (DEPLOY / "tlsrpt-ingest.cron").read_text(encoding="utf-8").splitlines()
     jobs = [line for line in lines if line and line[0].isdigit()]
-    assert len(jobs) == 1
-    fields = jobs[0].split(None, 6)
+    assert len(jobs) == 2
+    fields = jobs[number].split(None, 6)
     assert all(re.fullmatch(r"[\d*/,-]+", field) for field in fields[:5])
     assert fields[5] == "tlsrpt"
     assert "%" not in fields[6], "cron makes a line break of a % (crontab(5))"
@@ -76,9 +77,10 @@ def test_the_cron_line_runs_poll(tmp_path: Path) -> None:
     job = fields[6].replace("/run/systemd/system", str(tmp_path / "none"))
     path = f"{tmp_path}:/usr/bin:/bin"
     ran = subprocess.run(["/bin/sh", "-c", job], env={"PATH": path}, capture_output=True, text=True, check=True)
-    slept, called = ran.stdout.splitlines()
-    assert re.fullmatch(r"sleep \d{1,3}", slept)
-    assert called == "tlsrpt-ingest --config /etc/tlsrpt-ingest/config.toml poll"
+    *slept, called = ran.stdout.splitlines()
+    assert len(slept) == sleeps
+    assert all(re.fullmatch(r"sleep \d{1,3}", one) for one in slept)
+    assert called == f"tlsrpt-ingest --config /etc/tlsrpt-ingest/config.toml {command}"
 
 
 def test_postfix_takes_the_pipe(tmp_path: Path) -> None:
