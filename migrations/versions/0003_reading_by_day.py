@@ -16,8 +16,8 @@ def upgrade() -> None:
         "ix_delivery_unsettled",
         "delivery",
         ["mailbox_pk", "settled", "outcome", "uid"],
-        sqlite_where=sa.text("settled IS 0"),
-        postgresql_where=sa.text("settled IS false"),
+        sqlite_where=sa.text("settled IS 0 AND mailbox_pk IS NOT NULL"),
+        postgresql_where=sa.text("settled IS false AND mailbox_pk IS NOT NULL"),
     )
     if dialect == "mariadb":  # which has neither partial indexes nor those over expressions
         return
