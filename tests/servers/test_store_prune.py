@@ -8,6 +8,7 @@ from sqlalchemy import Engine, event
 
 from tests import builders
 from tests.deliveries import contents, delivery, moment, other, rejected
+from tlsrpt_ingest.errors import Unreadable
 from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.store import prune as module
 from tlsrpt_ingest.store import schema
@@ -71,6 +72,16 @@ def test_a_rejected_mail_of_long_ago_stays_known_while_it_lies_in_a_mailbox(engi
     record(engine, mails, moment("2024-01-01"))
     assert prune(engine, moment("2025-01-01")) == Pruned()
     assert known(engine, [mail.item for mail in mails]).keys() == {mail.item for mail in mails}
+
+
+def test_the_mail_that_did_not_count_is_kept_until_then(engine: Engine) -> None:
+    why = Unreadable("trust", "none", "nobody vouches for it")
+    place = Place("work", "INBOX", 7, 2)
+    mail = rejected(2, place=place, failure=why, refused=Outcome.UNAUTHENTICATED, octets=b"From: x")
+    assert record(engine, [mail], moment("2024-01-01")) == [Outcome.UNAUTHENTICATED]
+    for before, octets in (("2023-12-31", b"From: x"), ("2025-01-01", None)):
+        assert prune(engine, moment(before)) == Pruned()
+        assert [dict(row)["octets"] for row in contents(engine)["delivery"]] == [octets]
 
 
 def test_what_was_tried_again_since_stays(engine: Engine) -> None:

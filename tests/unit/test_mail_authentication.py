@@ -1,10 +1,16 @@
 """Authentication-Results (RFC 8601) are believed where our mail server put them, and nowhere else."""
 
+from pathlib import Path
+
 import pytest
 
 from tests import builders
 from tlsrpt_ingest import limits
+from tlsrpt_ingest.config import Trust as Wanted
+from tlsrpt_ingest.judging import judge
 from tlsrpt_ingest.mail.authentication import Vouching, organizational_domain
+from tlsrpt_ingest.sources import Item
+from tlsrpt_ingest.trust import Trust
 from tlsrpt_ingest.verdict import Authentication, Verdict
 
 OURS = "mx.example.com"
@@ -212,3 +218,16 @@ def test_a_message_of_many_reports_is_looked_at_once() -> None:
     for number in range(10):
         assert vouching.authentication([FROM, f"contact{number}@reporter.example"]).verdict is Verdict.TEMPERROR
     assert asked == ["tls._domainkey.reporter.example"]
+
+
+def test_what_mox_and_fastmail_wrote_about_captured_reports(samples: Path) -> None:
+    found = {}
+    for file in samples.glob("*.eml"):
+        (report,) = judge(
+            Item(file.as_uri(), file.read_bytes()),
+            trust=Trust(Wanted(authserv_ids=("komijn.test.xmox.nl", "mail.example.com"))),
+        )
+        assert report.authentication
+        if report.authentication.verdict is Verdict.PASS:
+            found[file.name.partition("__")[0]] = report.authentication.organizational_domain
+    assert found == {"google": "google.com", "microsoft": "microsoft.com"}

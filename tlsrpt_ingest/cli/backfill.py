@@ -77,7 +77,8 @@ def backfill(  # noqa: PLR0913 - click has a parameter for each option
             engine,
             stop,
             tally,
-            trust=trust(setting.config, fresh=False),
+            # A pipe brings mail as it arrives.
+            trust=trust(setting.config, fresh=paths == ("-",)),
             workers=judges,
         )
     report(tally, as_json=as_json)

@@ -1,5 +1,6 @@
 """From `[trust]` to what `ingest` is told: with the DNS at hand, or without."""
 
+import logging
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +13,8 @@ from tlsrpt_ingest.trust import Trust
 if TYPE_CHECKING:
     from tlsrpt_ingest.posture.lookup import Lookup
 
+log = logging.getLogger(__name__)
+
 KEPT: Final = 60
 """Seconds for which an answer is kept at least, also that there is nothing, or that no answer came."""
 
@@ -19,6 +22,10 @@ KEPT: Final = 60
 def trust(config: Config, *, fresh: bool) -> Trust | None:
     """What `[trust]` asks, or None. Only in what is `fresh` signatures are verified and floods capped."""
     wanted = config.trust
+    if not fresh and wanted.require == "authenticated" and not wanted.authserv_ids:
+        log.warning(
+            "no signature is verified in an archive and [trust] authserv_ids is empty, so nothing in it will count"
+        )
     if not fresh and not wanted.authserv_ids and not wanted.domains and wanted.require == "none":
         return None
     dns = Dns(*config.posture.resolver_address)

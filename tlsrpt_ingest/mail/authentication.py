@@ -50,12 +50,14 @@ class Vouching:
         submitter is another domain than its contact's, and Stalwart has no contact: so one of them, and what counts is
         the organizational domain.
         """
+        if not self._results and self._keys is None:
+            return Authentication(Verdict.NONE, reason="no Authentication-Results of ours speaks of a signature")
+        if not self._results and not self._signatures:
+            return Authentication(Verdict.NONE, reason="there is no DKIM signature")
         reporting = {one for address in addresses if (one := organizational_domain(address))}
         said = _best(self._said(reporting))
         if said is not None and (said.verdict is not Verdict.TEMPERROR or self._keys is None):
             return said
-        if self._keys is None:
-            return Authentication(Verdict.NONE, reason="no Authentication-Results of ours speaks of a signature")
         computed = _best(self._computed(reporting))
         return computed or said or Authentication(Verdict.NONE, reason="there is no DKIM signature")
 

@@ -42,8 +42,8 @@ class Pruned:
 def prune(engine: Engine, before: datetime, batch: int = BATCH) -> Pruned:
     """Delete the reports that ended before a moment (UTC), with all their rows, and what was tried last then.
 
-    The ledger's rows of what lies in IMAP mailboxes stay, without a report: the next poll would otherwise read these
-    mails again. Stopped half-way, it goes on where it was when it is called again.
+    The ledger's rows of what lies in IMAP mailboxes stay, without a report and without the mail: the next poll would
+    otherwise read these mails again. Stopped half-way, it goes on where it was when it is called again.
     """
     moment = before.astimezone(UTC).replace(tzinfo=None) if before.tzinfo else before
     gone = Pruned()
@@ -56,6 +56,7 @@ def prune(engine: Engine, before: datetime, batch: int = BATCH) -> Pruned:
         while pks := persevering(partial(_deliveries, engine, moment, batch, pk)):
             pk = pks[-1]
             gone += Pruned(deliveries=len(pks))
+        persevering(partial(_octets, engine, moment))
     return gone
 
 
@@ -110,3 +111,11 @@ def _deliveries(engine: Engine, before: datetime, batch: int, above: int) -> lis
         )
         connection.execute(delete(tables.delivery).where(delivery.pk.in_(pks)))
         return pks
+
+
+def _octets(engine: Engine, before: datetime) -> None:
+    """Let go of the mails that the ledger keeps for rows that stay."""
+    delivery = tables.delivery.c
+    kept = (delivery.last_at < before, delivery.mailbox_pk.is_not(None), delivery.octets.is_not(None))
+    with writing(engine) as connection:
+        connection.execute(update(tables.delivery).where(*kept).values(octets=None))
