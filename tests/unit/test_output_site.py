@@ -7,12 +7,13 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from jinja2 import UndefinedError
 from sqlalchemy import Engine
 
 from tests import builders
 from tests.deliveries import delivery, moment, rejected
 from tlsrpt_ingest.errors import Misconfigured, Unavailable
-from tlsrpt_ingest.output.site import charts, content
+from tlsrpt_ingest.output.site import charts, content, pages
 from tlsrpt_ingest.output.site.folder import open_folder
 from tlsrpt_ingest.output.site.writing import write_site
 from tlsrpt_ingest.store import published, schema
@@ -79,10 +80,10 @@ def test_no_name_leads_out_of_the_folder_or_to_another_ones_page() -> None:
         "\u202egro.elpmaxe",
         None,
     ]
-    pages = [content.domain_page(name) for name in names]
-    assert len(set(pages)) == len(names)
-    assert all(re.fullmatch(r"domain-[a-z0-9._-]{4,120}\.html", page) for page in pages)
-    assert not any("/" in page or ".." in page for page in pages)
+    files = [content.domain_page(name) for name in names]
+    assert len(set(files)) == len(names)
+    assert all(re.fullmatch(r"domain-[a-z0-9._-]{4,120}\.html", file) for file in files)
+    assert not any("/" in file or ".." in file for file in files)
 
 
 def test_a_page_that_says_the_same_is_left_alone_and_former_ones_go(tmp_path: Path) -> None:
@@ -168,19 +169,19 @@ def words(html: str) -> str:
 
 
 def test_the_first_page_says_that_all_is_well(engine: Engine, tmp_path: Path) -> None:
-    pages = written(engine, month(), tmp_path / "site")
-    assert "Nothing. No sender reports a failure of the last 7 days." in pages["index.html"]
-    assert "60 reports from 2 senders on 1 domain" in pages["index.html"]
-    assert "no failures" in pages["index.html"]
-    assert "Everything that came in these days was read and is counted." in pages["index.html"]
-    assert "Written 2024-03-01 06:30 UTC" in pages["index.html"]
-    assert "It is in force, and well. Senders see mode enforce already" in pages["domain-example.com.html"]
+    found = written(engine, month(), tmp_path / "site")
+    assert "Nothing. No sender reports a failure of the last 7 days." in found["index.html"]
+    assert "60 reports from 2 senders on 1 domain" in found["index.html"]
+    assert "no failures" in found["index.html"]
+    assert "Everything that came in these days was read and is counted." in found["index.html"]
+    assert "Written 2024-03-01 06:30 UTC" in found["index.html"]
+    assert "It is in force, and well. Senders see mode enforce already" in found["domain-example.com.html"]
 
 
 def test_a_new_failure_stands_first_with_what_to_do(engine: Engine, tmp_path: Path) -> None:
     record(engine, [rejected(900)], moment("2024-01-29"))
-    pages = written(engine, month(failing=(28, 29)), tmp_path / "site")
-    index, domain = pages["index.html"], pages["domain-example.com.html"]
+    found = written(engine, month(failing=(28, 29)), tmp_path / "site")
+    index, domain = found["index.html"], found["domain-example.com.html"]
     assert "example.com : certificate-expired your side" in index
     assert "20 failed sessions within 7 days ( Sender 1 , Sender 2 ), last on 2024-01-30" in index
     assert "the gzip stream ends early" in index
@@ -188,7 +189,7 @@ def test_a_new_failure_stands_first_with_what_to_do(engine: Engine, tmp_path: Pa
     assert "The certificate of your mail server had expired. Mode enforce: mail was held back" in domain
     assert "openssl s_client -starttls smtp -connect mx1.example.com:25" in domain
     assert "certificate has expired" in domain
-    report = next(text for name, text in pages.items() if name.startswith("report-") and "certificate-expired" in text)
+    report = next(text for name, text in found.items() if name.startswith("report-") and "certificate-expired" in text)
     assert "some-deviation at $.policies[0]" in report
     assert "tls-reports@reporter.example" in report
 
@@ -204,10 +205,10 @@ def test_a_changed_policy_and_a_silent_sender_are_news(engine: Engine, tmp_path:
         builders.report(day, organization_name="Mail.ru", report_id=f"ru {day}", policies=[]) for day in range(10)
     ]
     changed = [*month(mode="testing", days=28), *month()[56:]]
-    pages = written(engine, [*silent, *changed], tmp_path / "site")
-    assert "1 sender fell silent Mail.ru for 20 days." in pages["index.html"]
-    assert "the policy that senders see changed Since 2024-01-29 : mode testing became enforce." in pages["index.html"]
-    assert "Changed on 2024-01-29 : mode testing became enforce." in pages["domain-example.com.html"]
+    found = written(engine, [*silent, *changed], tmp_path / "site")
+    assert "1 sender fell silent Mail.ru for 20 days." in found["index.html"]
+    assert "the policy that senders see changed Since 2024-01-29 : mode testing became enforce." in found["index.html"]
+    assert "Changed on 2024-01-29 : mode testing became enforce." in found["domain-example.com.html"]
 
 
 def test_drift_is_told_where_posture_has_looked(engine: Engine, tmp_path: Path) -> None:
@@ -234,9 +235,9 @@ def test_drift_is_told_where_posture_has_looked(engine: Engine, tmp_path: Path) 
 
 
 def test_a_site_without_reports_says_so(engine: Engine, tmp_path: Path) -> None:
-    pages = written(engine, [], tmp_path / "site")
-    assert list(pages) == ["index.html"]
-    assert "There are no reports yet." in pages["index.html"]
+    found = written(engine, [], tmp_path / "site")
+    assert list(found) == ["index.html"]
+    assert "There are no reports yet." in found["index.html"]
 
 
 def test_ten_domains_over_half_a_year_stay_below_a_mib(engine: Engine, tmp_path: Path) -> None:
@@ -260,3 +261,10 @@ def test_ten_domains_over_half_a_year_stay_below_a_mib(engine: Engine, tmp_path:
     assert any(name.startswith("report-") for name in sizes)
     assert max(sizes.values()) < 200_000
     assert sum(sizes.values()) < MIB
+
+
+def test_a_template_that_forgets_to_shorten_still_shows_what_cannot_be_seen() -> None:
+    template = pages._environment().from_string("<p title='{{ text }}'>{{ text }}</p>")  # noqa: SLF001 - a careless one
+    assert template.render(text="\u202e<b>\x1b'") == r"<p title='\u202e&lt;b&gt;\x1b&#39;'>\u202e&lt;b&gt;\x1b&#39;</p>"
+    with pytest.raises(UndefinedError):
+        pages._environment().from_string("{{ missing }}").render()  # noqa: SLF001 - as above
