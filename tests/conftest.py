@@ -9,6 +9,7 @@ from hypothesis import settings
 from tests.installed import Distribution, Program, build, install, one_at_a_time
 
 pytest_plugins = [
+    "tests.servers.dask",
     "tests.servers.chromium",
     "tests.servers.databases",
     "tests.servers.dns",

@@ -3,6 +3,7 @@
 A worker that dies in the middle is Dask's business: the scheduler gives its tasks to others. Needs the extra [cluster].
 """
 
+import logging
 import os
 import platform
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -34,6 +35,9 @@ class Cluster(Elsewhere):
 
     def __init__(self, url: str, paths: Iterable[str]) -> None:
         self._url = url
+        # What they write of lost connections, with tracebacks, is said here, and once.
+        for name in ("distributed", "distributed.client", "tornado", "tornado.application"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         make: Any = Client  # which has no types
         try:
             self._client = make(url, timeout=CONNECT, set_as_default=False)
