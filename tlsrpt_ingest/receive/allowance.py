@@ -120,5 +120,7 @@ class Body:
             self.borrowed += wanted
 
     def octets(self) -> bytes:
-        """All of it."""
-        return b"".join(self._chunks)
+        """All of it, which is not held twice."""
+        octets = b"".join(self._chunks)
+        self._chunks = [octets]
+        return octets

@@ -54,6 +54,9 @@ _STATUS: Final[Mapping[Outcome, int]] = MappingProxyType(
 )
 
 
+_RETRY: Final = {"Retry-After": str(limits.RETRY_AWAY)}
+
+
 def application(settings: Receive, recorder: Recorder, ready: Callable[[], None] = lambda: None) -> Door:
     """The ASGI application; while it lives `recorder` runs, and `ready` is called once it does."""
     endpoint = _Endpoint(settings, recorder)
@@ -124,9 +127,6 @@ class _Endpoint:
 
     def _too_large(self) -> HTTPException:
         return HTTPException(413, f"more than {self._largest} octets\n")
-
-
-_RETRY: Final = {"Retry-After": str(limits.RETRY_AWAY)}
 
 
 def _media_type(request: Request) -> str:

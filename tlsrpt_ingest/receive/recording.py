@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from sqlalchemy import Engine
@@ -40,7 +41,7 @@ class Recorder:
     def __init__(self, engine: Engine, trust: Trust | None = None) -> None:
         self._engine = engine
         self._trust = trust
-        self._waiting: list[tuple[Item, asyncio.Future[Recorded]]] = []
+        self._waiting: dict[asyncio.Future[Recorded], Item] = {}
         self._news = asyncio.Event()
         self._closing = False
         self._look: asyncio.Task[bool] | None = None
@@ -53,9 +54,13 @@ class Recorder:
         up before its turn, an item is not recorded.
         """
         future: asyncio.Future[Recorded] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
+        self._waiting[future] = item
         self._news.set()
-        return await future
+        try:
+            return await future
+        finally:
+            # Or else a database that is stuck would collect the bodies of all who gave up.
+            self._waiting.pop(future, None)
 
     async def run(self) -> None:
         """Record until `close`, and then what still waits."""
@@ -67,10 +72,10 @@ class Recorder:
                 await self._batch()
 
     async def _batch(self) -> None:
-        batch = [one for one in self._waiting[: limits.BATCH_ITEMS] if not one[1].done()]
-        del self._waiting[: limits.BATCH_ITEMS]
-        answers = await asyncio.to_thread(self._record, [item for item, _future in batch])
-        for (_item, future), answer in zip(batch, answers, strict=True):
+        futures = list(islice(self._waiting, limits.BATCH_ITEMS))
+        items = [self._waiting.pop(future) for future in futures]
+        answers = await asyncio.to_thread(self._record, items)
+        for future, answer in zip(futures, answers, strict=True):
             if future.done():  # whoever waited has given up
                 continue
             if isinstance(answer, Recorded):
