@@ -6,6 +6,7 @@ The one way of a stranger's text into HTML: Jinja escapes it, and `_shown` has m
 import base64
 import hashlib
 import re
+from collections.abc import Container
 from datetime import date, timedelta
 from functools import cache
 from importlib.resources import files
@@ -37,9 +38,9 @@ def domain(view: DomainView, overview: Overview) -> str:
     return _page("domain.html", domain=view, overview=overview, days=overview.days)
 
 
-def report(kept: KeptReport) -> str:
-    """The page of one report."""
-    return _page("report.html", report=kept)
+def report(kept: KeptReport, domains: Container[str | None]) -> str:
+    """The page of one report; these domains have a page."""
+    return _page("report.html", report=kept, domains=domains)
 
 
 def _page(template: str, **values: Any) -> str:

@@ -1,6 +1,6 @@
 """The site, from the database into a folder: reports first, the page that links to them last."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import islice
@@ -58,7 +58,7 @@ def write_site(engine: Engine, path: Path, most: int, now: datetime) -> Written:
 
 def _write(engine: Engine, folder: Folder, first: date, last: date, now: datetime) -> None:
     summed = days(engine, first, last)
-    reports = _reports(engine, folder, _chosen(engine, summed))
+    reports = _reports(engine, folder, summed)
     since = datetime.combine(first, datetime.min.time(), UTC)
     domains = list(_domains(engine, summed))
     overview = content.overview(
@@ -75,7 +75,7 @@ def _write(engine: Engine, folder: Folder, first: date, last: date, now: datetim
     folder.put("index.html", pages.index(overview))
 
 
-def _chosen(engine: Engine, summed: Days) -> Iterable[int]:
+def _chosen(engine: Engine, summed: Days) -> list[int]:
     """The reports to show, by pk: the latest of each kind of failure, then others worth a look."""
     kinds = [kind for domain in summed.domains for kind in domain.kinds.values()]
     kinds.sort(key=lambda kind: kind.latest, reverse=True)
@@ -83,15 +83,16 @@ def _chosen(engine: Engine, summed: Days) -> Iterable[int]:
     return list(dict.fromkeys([*latest, *kept.worth_a_look(engine, summed.first, summed.last, REPORTS)]))[:REPORTS]
 
 
-def _reports(engine: Engine, folder: Folder, chosen: Iterable[int]) -> dict[int, Shown]:
-    """Write the pages of these reports, as far as there is room; returns those that have one."""
+def _reports(engine: Engine, folder: Folder, summed: Days) -> dict[int, Shown]:
+    """Write pages of reports, as far as there is room; returns those that have one."""
+    domains = {domain.policy_domain for domain in summed.domains}
     written = {}
     room = REPORT_OCTETS
-    for pk in chosen:
+    for pk in _chosen(engine, summed):
         report = kept.kept(engine, pk)
         if report is None:
             continue
-        page = pages.report(report)
+        page = pages.report(report, domains)
         room -= len(page.encode())
         if room < 0:
             break
