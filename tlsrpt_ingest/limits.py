@@ -87,6 +87,9 @@ CLIENTS: Final = 10_000
 REQUESTS_A_MIB: Final = 60
 """Requests that a MiB of a body counts as: what cannot be read is kept, and nobody is to fill the disk with it."""
 
+BATCH_OF_A_CLIENT: Final = 4
+"""Posted items of one client in one transaction: 40 KiB can hold a second's work, and the others wait for it."""
+
 BODIES: Final = 128 * MIB
 """What all requests in hand may hold beyond SMALL_BODY each."""
 

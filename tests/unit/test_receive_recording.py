@@ -85,6 +85,33 @@ def test_what_was_given_up_before_its_turn_is_not_recorded(engine: Engine) -> No
     engine.dispose()
 
 
+def test_nobody_waits_for_all_that_another_client_posted(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    batches: list[list[str]] = []
+
+    def watched(source: MemorySource, *rest: object, **more: object) -> object:
+        items = list(source.items())
+        batches.append([one.origin.rpartition("/")[2] for one in items])
+        return ingest(source, *rest, **more)  # type: ignore[arg-type] # handed on as it came
+
+    monkeypatch.setattr(recording, "ingest", watched)
+
+    async def crowd() -> None:
+        recorder = Recorder(engine)
+        running = asyncio.create_task(recorder.run())
+        posted = [recorder.record(item(number, f"/flood{number}"), "192.0.2.1") for number in range(9)]
+        await asyncio.gather(*posted, recorder.record(item(9, "/other"), "192.0.2.2"))
+        recorder.close()
+        await running
+
+    asyncio.run(crowd())
+    assert batches == [
+        ["flood0", "flood1", "flood2", "flood3", "other"],
+        ["flood4", "flood5", "flood6", "flood7"],
+        ["flood8"],
+    ]
+    engine.dispose()
+
+
 def test_a_fault_costs_only_the_one_that_met_it(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     def faulty(source: MemorySource, *rest: object, **more: object) -> object:
         items = list(source.items())

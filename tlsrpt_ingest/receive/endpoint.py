@@ -17,7 +17,7 @@ from tlsrpt_ingest.config import Receive
 from tlsrpt_ingest.errors import IngestError
 from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.output.text import clean
-from tlsrpt_ingest.receive.allowance import Body, Hand, Rates, client_of
+from tlsrpt_ingest.receive.allowance import Body, Hand, Rates, client_of, household
 from tlsrpt_ingest.receive.door import Door
 from tlsrpt_ingest.receive.recording import Recorded, Recorder
 from tlsrpt_ingest.sources import Item
@@ -108,7 +108,8 @@ class _Endpoint:
                 return Response(status_code=499)  # nobody reads it: for the log, in nginx's number
             self._rates.take(client, body.size * limits.REQUESTS_A_MIB // limits.MIB)
             origin = of_post(client, request.scope.get("raw_path", b"/").decode("ascii", "replace"))
-            recorded = await self._record(Item(origin, body.octets(), repeatable=False, media_type=media_type))
+            item = Item(origin, body.octets(), repeatable=False, media_type=media_type)
+            recorded = await self._record(item, household(client))
         request.state.outcome = recorded.outcome
         return PlainTextResponse(_words(recorded), _STATUS[recorded.outcome])
 
@@ -118,10 +119,10 @@ class _Endpoint:
             if body.size > self._largest:
                 raise self._too_large()
 
-    async def _record(self, item: Item) -> Recorded:
+    async def _record(self, item: Item, whom: str) -> Recorded:
         try:
             async with asyncio.timeout(limits.REQUEST_RECORDED):
-                return await self._recorder.record(item)
+                return await self._recorder.record(item, whom)
         except (IngestError, TimeoutError):
             raise HTTPException(503, "the database does not answer, try again\n", _RETRY) from None
 

@@ -4,9 +4,9 @@ import asyncio
 import hashlib
 import logging
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final
 
 from sqlalchemy import Engine
@@ -41,20 +41,20 @@ class Recorder:
     def __init__(self, engine: Engine, trust: Trust | None = None) -> None:
         self._engine = engine
         self._trust = trust
-        self._waiting: dict[asyncio.Future[Recorded], Item] = {}
+        self._waiting: dict[asyncio.Future[Recorded], tuple[Item, str]] = {}
         self._news = asyncio.Event()
         self._closing = False
         self._look: asyncio.Task[bool] | None = None
         self._looked = 0.0
 
-    async def record(self, item: Item) -> Recorded:
-        """The item's outcome, once it is committed.
+    async def record(self, item: Item, whom: str = "") -> Recorded:
+        """The item's outcome, once it is committed; `whom` it is from, since each has its turn.
 
         Raises IngestError when the database is away: nothing is recorded then, or nobody knows whether it is. Given
         up before its turn, an item is not recorded.
         """
         future: asyncio.Future[Recorded] = asyncio.get_running_loop().create_future()
-        self._waiting[future] = item
+        self._waiting[future] = (item, whom)
         self._news.set()
         try:
             return await future
@@ -72,8 +72,8 @@ class Recorder:
                 await self._batch()
 
     async def _batch(self) -> None:
-        futures = list(islice(self._waiting, limits.BATCH_ITEMS))
-        items = [self._waiting.pop(future) for future in futures]
+        futures = self._turn()
+        items = [self._waiting.pop(future)[0] for future in futures]
         answers = await asyncio.to_thread(self._record, items)
         for future, answer in zip(futures, answers, strict=True):
             if future.done():  # whoever waited has given up
@@ -82,6 +82,16 @@ class Recorder:
                 future.set_result(answer)
             else:
                 future.set_exception(answer)
+
+    def _turn(self) -> list[asyncio.Future[Recorded]]:
+        """The next batch: those who waited longest, and of each client a few, so that it does not fill it alone."""
+        taken: Counter[str] = Counter()
+        turn = []
+        for future, (_item, whom) in self._waiting.items():
+            if taken[whom] < limits.BATCH_OF_A_CLIENT:
+                taken[whom] += 1
+                turn.append(future)
+        return turn[: limits.BATCH_ITEMS]
 
     def close(self) -> None:
         """Let `run` come to its end."""
