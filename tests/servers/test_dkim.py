@@ -208,3 +208,13 @@ def test_a_broken_zone_is_a_temporary_error(key: Key, resolver: trust.Dns) -> No
         name = f"d{number}.{SERVFAIL}"
         verdict(key.sign(builders.mail(), name), resolver, name)
     assert verdict(key.sign(builders.mail()), resolver).verdict is Verdict.PASS
+
+
+def test_an_answer_is_kept_as_long_as_it_lives(key: Key, dns_server: Dns) -> None:
+    dns_server.publish({f"kept._domainkey.{DOMAIN}": [key.record()]})
+    resolver = trust.Dns(dns_server.host, dns_server.port)
+    signed = key.sign(builders.mail(), selector="kept")
+    assert verdict(signed, resolver).verdict is Verdict.PASS
+    dns_server.publish({})
+    assert verdict(signed, resolver).verdict is Verdict.PASS
+    assert verdict(signed, trust.Dns(dns_server.host, dns_server.port)).verdict is Verdict.FAIL

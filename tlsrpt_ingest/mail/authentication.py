@@ -48,8 +48,15 @@ class Vouching:
 
         They are what the report says of where it comes from: From, TLS-Report-Submitter, contact-info. Mail.ru's
         submitter is another domain than its contact's, and Stalwart has no contact: so one of them, and what counts is
-        the organizational domain.
+        the organizational domain. Never raises.
         """
+        try:
+            return self._authentication(addresses)
+        except Exception as error:  # noqa: BLE001 - one message never stops the run: what nobody foresaw is no pass
+            said = ascii(f"{type(error).__name__}: {error}"[:200])
+            return Authentication(Verdict.NONE, reason=f"a fault of tlsrpt-ingest, please report it: {said}")
+
+    def _authentication(self, addresses: Sequence[str | None]) -> Authentication:
         if not self._results and self._keys is None:
             return Authentication(Verdict.NONE, reason="no Authentication-Results of ours speaks of a signature")
         if not self._results and not self._signatures:

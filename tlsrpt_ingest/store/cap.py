@@ -16,14 +16,15 @@ from tlsrpt_ingest.store.transaction import KEYS
 CODE: Final = "too-many-reports"
 
 _Pair = tuple[str, str]
-"""A sender, and a UTC day."""
+"""A sender, in words, and a UTC day."""
 
 
 def capped(engine: Engine, deliveries: Sequence[Prepared], most: int) -> list[Prepared]:
     """The deliveries; those that would be more than `most` new reports of their sender about their day are rejected.
 
     Reports that the database has already are let through, since nothing new would be counted. A sender is the domain
-    that vouches for the report, or else what From says. Two writers at once may let a few more through.
+    that vouches for the report; those that nobody vouches for have a number of their own for each domain of From, so
+    that no flood in Google's name keeps out what Google signed. Two writers at once may let a few more through.
     """
     pairs = {index: _pair(one) for index, one in enumerate(deliveries) if one.report}
     with speaking(engine), engine.connect() as connection:
@@ -53,7 +54,7 @@ def _capped(
 
 
 def _refused(one: Prepared, most: int, sender: str, day: str) -> Prepared:
-    reason = f"{ascii(sender)[1:-1] or 'nobody by name'} has {most} reports about {day} that count; see [trust]"
+    reason = f"{sender} has {most} reports about {day} that count; see [trust] reports_per_day"
     gzip = one.report.gzip if one.report else None
     return one._replace(stage="trust", code=CODE, reason=reason, report=None, octets=one.octets or gzip)
 
@@ -64,7 +65,7 @@ def _pair(one: Prepared) -> _Pair:
 
 
 def _sender(voucher: str | None, address: str | None) -> str:
-    return voucher or (address or "").rpartition("@")[2].lower()
+    return voucher or f"nobody signing for {ascii((address or '').rpartition('@')[2].lower())}"
 
 
 def _counted(connection: Connection, days: Iterable[str]) -> Counter[_Pair]:
