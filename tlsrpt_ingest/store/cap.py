@@ -65,7 +65,7 @@ def _pair(one: Prepared) -> _Pair:
 
 
 def _sender(voucher: str | None, address: str | None) -> str:
-    return voucher or f"nobody signing for {ascii((address or '').rpartition('@')[2].lower())}"
+    return voucher or f"nobody signing for {(address or '').rpartition('@')[2].lower()!a}"
 
 
 def _counted(connection: Connection, days: Iterable[str]) -> Counter[_Pair]:
