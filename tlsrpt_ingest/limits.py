@@ -152,7 +152,7 @@ ALERTS_LISTED: Final = 20
 """Alerts that one message tells in full; it says how many more there are, and how to see them."""
 
 SERIES: Final = 100
-"""Domains that have time series of their own in the metrics, those with most sessions; the rest is one more, "other"."""
+"""Domains that have time series of their own in the metrics, those with most sessions; the others share "other"."""
 
 SIGNED_MESSAGE: Final = 10 * MIB
 """A message whose DKIM signature is verified: the ten megabytes that RFC 8460 section 5.3 calls a common limit. Larger
@@ -171,8 +171,8 @@ SIGNED_FIELDS: Final = 100
 """Names in `h=` of one signature."""
 
 KEY_RECORD: Final = 1024
-"""The TXT record of one DKIM key. With 4096 bits it has about 800 octets; what fits is computed in a quarter of a second,
-what fits into two KiB in more than one."""
+"""The TXT record of one DKIM key. With 4096 bits it has about 800 octets; what fits is computed in a quarter of a
+second, what fits into two KiB in more than one."""
 
 AUTHENTICATION_RESULTS: Final = 20
 """Authentication-Results fields of one message that are looked at. Fastmail writes four."""

@@ -13,7 +13,7 @@ from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.store import engine as engine_module
 from tlsrpt_ingest.store import persevering, schema, tables
 from tlsrpt_ingest.store.engine import open_engine
-from tlsrpt_ingest.store.identity import identity
+from tlsrpt_ingest.store.prepared import prepare
 from tlsrpt_ingest.store.record import record
 
 NOW = moment("2026-01-01")
@@ -91,11 +91,11 @@ def test_a_deadlock_is_tried_again(server: str) -> None:
         with other.connect() as watching:
             while not watching.scalar(text(WAITING[other.dialect.name])):
                 watching.rollback()
-        assert new.reading
-        day = new.reading.report.date_range.start_datetime.replace(tzinfo=None)
+        report = prepare(new).report
+        assert report
         connection.execute(
             tables.report.insert().values(
-                pk=-1, identity=identity(new.reading.report), report_id="x", start_datetime=day, end_datetime=day,
+                pk=-1, identity=report.identity, report_id="x", start_datetime=NOW, end_datetime=NOW,
                 document_digest=new.digest, recorded_at=NOW,
             )
         )  # fmt: skip
