@@ -18,7 +18,7 @@ class Place:
     uid: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # a frozen one takes four times as long to make, and there is one for each message
 class Delivery:
     """One document of an item, or the whole item where it holds none: one row of the ledger.
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Final
 
@@ -20,7 +21,12 @@ def identity(start: datetime, fields: bytes) -> bytes:
 
     The date in front keeps the unique index nearly in the order of arrival; a random order costs three times as much.
     """
-    return int(start.timestamp()).to_bytes(START) + hashlib.sha256(fields).digest()[:12]
+    return _seconds(start) + hashlib.sha256(fields).digest()[:12]
+
+
+@lru_cache(maxsize=4096)
+def _seconds(start: datetime) -> bytes:
+    return int(start.timestamp()).to_bytes(START)
 
 
 def conflicting_identity(counted: bytes, fields: bytes, content: bytes) -> bytes:

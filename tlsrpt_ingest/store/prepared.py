@@ -4,7 +4,7 @@ Plain values, cheap to send from the process that reads to the one that writes.
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tlsrpt_ingest import limits
 from tlsrpt_ingest.errors import Unreadable
@@ -56,6 +56,15 @@ class Prepared(NamedTuple):
 
 def prepare(delivery: Delivery) -> Prepared:
     """Prepare a delivery; one whose values nobody could store becomes one that is rejected at stage "store"."""
+    gzip = delivery.document or b""
+    trouble = report = None
+    if delivery.reading:
+        try:
+            report = report_rows(delivery.reading, gzip)
+        except Exception as error:
+            if not is_of_the_data(error):
+                raise
+            trouble = error
     failure, place = delivery.failure, delivery.place
     prepared = Prepared(
         delivery.item,
@@ -67,22 +76,14 @@ def prepare(delivery: Delivery) -> Prepared:
         _name(delivery.sender),
         _name(delivery.subject),
         _name(delivery.submitter),
-        *_because(failure),
+        *(_because(failure) if failure else _NO_REASON),
         (place.account, place.mailbox, place.uidvalidity, place.uid) if place else None,
         delivery.octets,
-        None,
+        report,
         delivery.refused,
-        *_vouched(delivery.authentication),
+        *(_vouched(delivery.authentication) if delivery.authentication else _NO_VERDICT),
     )
-    if delivery.reading is None:
-        return prepared
-    gzip = delivery.document or b""
-    try:
-        return prepared._replace(report=report_rows(delivery.reading, gzip))
-    except Exception as error:
-        if not is_of_the_data(error):
-            raise
-        return _refused(prepared, error, "refused", gzip)
+    return _refused(prepared, trouble, "refused", gzip) if trouble else prepared
 
 
 def poorer(delivery: Prepared, error: Exception, code: str) -> Iterator[Prepared]:
@@ -104,17 +105,22 @@ def _refused(delivery: Prepared, error: Exception, code: str, gzip: bytes) -> Pr
     )
 
 
-def _vouched(one: Authentication | None) -> tuple[str | None, ...]:
-    if one is None:
-        return ()
+def _vouched(one: Authentication) -> "_Vouched":
     domain, selector, voucher = (
         value and value[: limits.DOMAIN] for value in (one.domain, one.selector, one.organizational_domain)
     )
     return str(one.verdict), domain, selector, one.reason and one.reason[: limits.TEXT], voucher
 
 
-def _because(failure: Unreadable | None) -> tuple[str | None, str | None, str | None]:
-    return (failure.stage, failure.code, str(failure)[: limits.TEXT]) if failure else (None, None, None)
+_Vouched = tuple[str | None, str | None, str | None, str | None, str | None]
+_NO_VERDICT: Final[_Vouched] = (None, None, None, None, None)
+
+
+def _because(failure: Unreadable) -> tuple[str, str, str]:
+    return failure.stage, failure.code, str(failure)[: limits.TEXT]
+
+
+_NO_REASON: Final = (None, None, None)
 
 
 def _name(value: str | None) -> str | None:

@@ -46,6 +46,7 @@ def report_rows(reading: Reading, gzip: bytes) -> ReportRows:
     name, report_id = report.get("organization-name"), report["report-id"]
     start, end = stamp(period["start-datetime"]), stamp(period["end-datetime"])
     domains = [entry["policy"].get("policy-domain") for entry in policies]
+    known = _REPORT.issuperset(report) and _DATE_RANGE.issuperset(period)
     details: list[Row] = []
     for position, entry in enumerate(policies):
         if found := entry.get("failure-details"):
@@ -58,7 +59,7 @@ def report_rows(reading: Reading, gzip: bytes) -> ReportRows:
         start,
         end,
         hashlib.sha256(gzip).digest(),
-        _text(_unknown(report, _REPORT) | _inside("date-range", period, _DATE_RANGE)),
+        None if known else _text(_unknown(report, _REPORT) | _inside("date-range", period, _DATE_RANGE)),
         [_policy_row(position, entry) for position, entry in enumerate(policies)],
         details,
         [(position, one.code, one.path) for position, one in enumerate(reading.deviations)],
@@ -117,6 +118,7 @@ _strings: Final = lru_cache(maxsize=4096)(dumps)
 
 def _policy_row(position: int, entry: Mapping[str, Any]) -> Row:
     policy, summary = entry["policy"], entry.get("summary", _NONE)
+    known = _ENTRY.issuperset(entry) and _POLICY.issuperset(policy) and _SUMMARY.issuperset(summary)
     return (
         position,
         policy["policy-type"],
@@ -125,8 +127,10 @@ def _policy_row(position: int, entry: Mapping[str, Any]) -> Row:
         _strings(tuple(policy.get("mx-host", ()))),
         summary.get("total-successful-session-count", 0),
         summary.get("total-failure-session-count", 0),
-        _text(
-            _unknown(entry, _ENTRY) | _inside("policy", policy, _POLICY) | _inside("summary", summary, _SUMMARY),
+        None
+        if known
+        else _text(
+            _unknown(entry, _ENTRY) | _inside("policy", policy, _POLICY) | _inside("summary", summary, _SUMMARY)
         ),
     )
 
