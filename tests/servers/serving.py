@@ -48,9 +48,11 @@ class Serving:
         before: Iterable[str | Path] = (),
         tls: ssl.SSLContext | None = None,
         port: int | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.port = port or free_port()
         self._program = program
+        self._environment = {"PATH": os.environ["PATH"], **(environment or {})}
         self._tls = tls
         file = program.home / f"config-{self.port}.toml"
         file.write_text(f"[receive]\nport = {self.port}\n{config}", encoding="utf-8")
@@ -66,7 +68,7 @@ class Serving:
         with self._log.open("ab") as log:
             return subprocess.Popen(
                 self._command,
-                env=self._program.environment({"PATH": os.environ["PATH"]}),
+                env=self._program.environment(self._environment),
                 cwd=self._program.home,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -279,6 +279,16 @@ def test_socket_activation(program: Program, sqlite: str) -> None:
         assert f"listening at http://127.0.0.1:{port}" in serving.log()
 
 
+def test_systemd_is_told(program: Program, sqlite: str, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        with Serving(program, sqlite, environment={"NOTIFY_SOCKET": str(tmp_path / "notify")}) as serving:
+            manager.settimeout(60)
+            assert {manager.recv(100), manager.recv(100)} == {b"READY=1", b"WATCHDOG=1"}
+            assert serving.stop() == 0
+            assert manager.recv(100) == b"STOPPING=1"
+
+
 def test_without_the_extra(program: Program, sqlite: str) -> None:
     lacking = "import sys; sys.modules['uvicorn'] = None; from tlsrpt_ingest.cli import main; main()"
     ran = Program(program.script.with_name("python"), program.home)("-P", "-c", lacking, "serve", "--database", sqlite)
