@@ -29,5 +29,7 @@ GRANT UPDATE, DELETE ON delivery TO tlsrpt_ingest;
 -- The program's own memory: last runs, what alerts have told, what posture saw published.
 GRANT SELECT, INSERT, UPDATE, DELETE ON run, alert, published TO tlsrpt_ingest;
 
--- Who looks sees the views, which hold what was counted, and no table.
-GRANT SELECT ON daily_sessions, failure, policy_seen, sender TO tlsrpt_reader, tlsrpt_ingest;
+-- Who looks sees the views, and no table of what was reported.
+GRANT SELECT ON daily_sessions, failure, policy_seen, sender, ledger, loop_report TO tlsrpt_reader, tlsrpt_ingest;
+-- And what the dashboard of deploy/grafana says of the program itself: the last runs, and what is not over.
+GRANT SELECT ON run, alert TO tlsrpt_reader;

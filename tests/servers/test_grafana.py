@@ -20,6 +20,7 @@ from tlsrpt_ingest.store.record import record
 from tlsrpt_ingest.store.runs import Run, remember
 
 DASHBOARD = json.loads((Path(__file__).parents[2] / "deploy" / "grafana" / "tlsrpt.json").read_text(encoding="utf-8"))
+ROLES = (Path(__file__).parents[2] / "deploy" / "postgresql-roles.sql").read_text(encoding="utf-8")
 FROM, TO = "'2024-01-01T08:00:00Z'", "'2024-01-10T08:00:00Z'"
 HOSTILE = "it's \x1b[31m'; DROP TABLE report; --"
 
@@ -76,6 +77,9 @@ def connection(postgresql: str) -> Iterator[Connection]:
     remember(engine, Run("poll", "mx1", now, now, 0, 20, {}))
     look(engine, Alerts(), [], now, Look(), polls=False)
     with engine.connect() as opened:
+        # As a user who may read and nothing else.
+        opened.exec_driver_sql(ROLES.replace("%", "%%"))
+        opened.exec_driver_sql("SET ROLE tlsrpt_reader")
         yield opened
     engine.dispose()
 

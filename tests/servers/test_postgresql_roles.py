@@ -84,13 +84,13 @@ def test_the_recording_role_destroys_nothing(owner: Engine) -> None:
     engine.dispose()
 
 
-def test_the_reading_role_sees_the_views_and_no_table(owner: Engine) -> None:
+def test_the_reading_role_sees_the_views_and_no_table_of_reports(owner: Engine) -> None:
     record(owner, [delivery(0)])
     engine = login(owner, "tlsrpt_reader")
     with engine.connect() as connection:
         for view in views.metadata.tables:
             connection.execute(text(f"SELECT count(*) FROM {view}"))  # noqa: S608 - as above
         assert connection.scalar(text("SELECT sum(successful) FROM daily_sessions")) == 100
-    for table in tables.metadata.tables:
+    for table in set(tables.metadata.tables) - {"run", "alert"}:
         assert refused(engine, f"SELECT 1 FROM {table}")  # noqa: S608 - as above
     engine.dispose()
