@@ -128,6 +128,14 @@ def test_a_failure_that_comes_back_is_told_again(small: Mailbox) -> None:
     assert told == [(3, "NEW:"), (7, "OVER"), (17, "NEW:"), (20, "OVER")]
 
 
+def test_a_failure_that_is_reported_after_the_all_clear_is_told_though_it_is_of_the_day_before(small: Mailbox) -> None:
+    told = []
+    for day in range(12):
+        told += [(day, line[:4]) for line in headlines(small.alerts(day + 1, hour=9))]
+        small.report(day, "Alpha", *([builders.failure()] if day in (2, 5) else []))
+    assert told == [(3, "NEW:"), (5, "OVER"), (6, "NEW:"), (8, "OVER")]
+
+
 def test_a_failure_is_not_over_while_its_sender_says_nothing(small: Mailbox) -> None:
     small.report(0, "Beta")
     small.alerts(1)
@@ -138,6 +146,25 @@ def test_a_failure_is_not_over_while_its_sender_says_nothing(small: Mailbox) -> 
         assert small.alerts(day + 1) == ""
     small.report(6, "Alpha")
     assert headlines(small.alerts(7)) == ["OVER: certificate-expired at solarmora.com"]
+
+
+def test_a_policy_that_comes_back_is_a_change_too(small: Mailbox) -> None:
+    told = []
+    for day in range(40):
+        small.report(day, "Alpha", policy_string=LATER if 5 <= day < 20 else FORMER)
+        printed = small.alerts(day + 1)
+        told += [(day, line[:4]) for line in headlines(printed)]
+        if day == 20:
+            assert '- "mode: enforce"\n    + "mode: testing"' in printed
+    assert told == [(5, "NEW:"), (8, "OVER"), (20, "NEW:"), (23, "OVER")]
+
+
+def test_the_same_policy_in_other_words_is_no_change(small: Mailbox) -> None:
+    small.report(0, "Alpha")
+    small.alerts(1)
+    other = [f"{line.replace('mx1', 'MX1')}\r" for line in (FORMER[0], *FORMER[:0:-1])]
+    small.report(1, "Beta", policy_string=other)
+    assert small.alerts(2) == ""
 
 
 def test_another_sender_is_another_alert(small: Mailbox) -> None:

@@ -73,6 +73,18 @@ class Seen(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """The days on which a policy was seen."""
+
+    first: date
+    last: date
+    before: date | None
+    """The last day before the recent ones."""
+    recent: date | None
+    """The first of the recent ones."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected:
     """A rejected delivery."""
 
@@ -188,8 +200,8 @@ class Evidence:
         last = self._connection.scalar(asked)
         return last.date() if last else None
 
-    def policies(self, since: date) -> dict[Seen, tuple[date, date]]:
-        """The policies seen since a day, and the first and last day of each."""
+    def policies(self, horizon: date, since: date) -> dict[Seen, Span]:
+        """The policies seen since `horizon`; their spans tell what was before `since` from what came after."""
         report, policy = tables.report.c, tables.policy.c
         key = (
             policy.policy_domain,
@@ -198,15 +210,22 @@ class Evidence:
             cast(policy.mx_host, Text).label("mx_host"),
         )
         start = report.start_datetime
+        recent = start >= datetime.combine(since, time())
         rows = self._connection.execute(
-            select(*key, func.min(start), func.max(start))
+            select(
+                *key,
+                func.min(start),
+                func.max(start),
+                func.max(case((~recent, start))),
+                func.min(case((recent, start))),
+            )
             .join(tables.report, policy.report_pk == report.pk)
-            .where(*self._counted(since))
+            .where(*self._counted(horizon))
             .group_by(*key)
             .order_by(func.max(start).desc())
             .limit(BOUND)
         )
-        return {Seen(*found): (first.date(), last.date()) for *found, first, last in rows}
+        return {Seen(*row[:4]): Span(*(moment and moment.date() for moment in row[4:])) for row in rows}
 
     def rejected(self) -> list[Rejected]:
         """Rejected deliveries, those first that were tried last."""

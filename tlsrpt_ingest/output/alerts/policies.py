@@ -1,7 +1,7 @@
 """Which of the policies that senders saw are new, whether the former ones are still seen, and how they differ. Pure."""
 
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any, Final
 
@@ -9,11 +9,14 @@ from tlsrpt_ingest.rfc8460.seen import seen
 from tlsrpt_ingest.rfc8460.terms import TLSA
 from tlsrpt_ingest.rfc8461 import Policy
 from tlsrpt_ingest.store.alerts import identity
-from tlsrpt_ingest.store.evidence import Seen
+from tlsrpt_ingest.store.evidence import Seen, Span
 from tlsrpt_ingest.store.json_text import loads
 
 FRESH: Final = timedelta(days=14)
 """How long after its first day a policy is news."""
+
+AWAY: Final = timedelta(days=7)
+"""How long a policy has to be away to come back: senders keep one for days, and some report once a week."""
 
 LINES: Final = 10
 LENGTH: Final = 200
@@ -34,56 +37,69 @@ class Change:
     """For some days nobody has seen it, and others have been seen."""
 
 
-@dataclass(slots=True)
-class _Span:
+@dataclass(frozen=True, slots=True)
+class _Spell:
+    """A policy, as one sender wrote it, and when it was seen."""
+
     text: tuple[str, ...]
-    first: date
-    last: date
+    span: Span
+
+    @property
+    def begins(self) -> date:
+        """When it was seen first, or first again after it was away for long."""
+        span = self.span
+        if span.recent and span.before and span.recent - span.before > AWAY:
+            return span.recent
+        return span.first
 
 
-def changes(policies: Mapping[Seen, tuple[date, date]], since: date, today: date) -> dict[bytes, Change]:
-    """The changes by identity; `policies` has the first and the last day of each, `since` begins "for some days"."""
-    groups: dict[tuple[str, ...], dict[Hashable, _Span]] = {}
-    for one, (first, last) in policies.items():
+def changes(policies: Mapping[Seen, Span], since: date, today: date) -> dict[bytes, Change]:
+    """The changes by identity; `since` begins "for some days"."""
+    groups: dict[tuple[str, ...], dict[Hashable, _Spell]] = {}
+    for one, span in policies.items():
         lines = tuple(str(line) for line in loads(one.policy_string) or ())
         meaning = _meaning(one.policy_type, lines)
         if meaning is None:
             continue
         # TLSA records are those of an MX host: two hosts with different ones are no change.
         host = one.mx_host if one.policy_type == TLSA else ""
-        spans = groups.setdefault((one.policy_domain or "", one.policy_type, host), {})
-        if span := spans.get(meaning):
-            span.first, span.last = min(span.first, first), max(span.last, last)
-        else:
-            spans[meaning] = _Span(lines, first, last)
+        spells = groups.setdefault((one.policy_domain or "", one.policy_type, host), {})
+        known = spells.get(meaning)
+        spells[meaning] = replace(known, span=_both(known.span, span)) if known else _Spell(lines, span)
     return {
         identity("policy", *group, str(meaning)): change
-        for group, spans in groups.items()
-        for meaning, change in _in_group(group, spans, since, today)
+        for group, spells in groups.items()
+        for meaning, change in _in_group(group, spells, since, today)
     }
 
 
+def _both(one: Span, other: Span) -> Span:
+    before = [day for day in (one.before, other.before) if day]
+    recent = [day for day in (one.recent, other.recent) if day]
+    return Span(
+        min(one.first, other.first), max(one.last, other.last), max(before, default=None), min(recent, default=None)
+    )
+
+
 def _in_group(
-    group: tuple[str, ...], spans: dict[Hashable, _Span], since: date, today: date
-) -> list[tuple[Hashable, Change]]:
-    found = []
-    for meaning, span in spans.items():
-        others = [other for key, other in spans.items() if key != meaning]
-        former = max((other for other in others if other.first < span.first), key=lambda one: one.last, default=None)
-        seen_since = span.last >= since
-        others_since = any(other.last >= since for other in others)
-        settled = seen_since and span.first < since and not others_since
-        gone = not seen_since and others_since
+    group: tuple[str, ...], spells: Mapping[Hashable, _Spell], since: date, today: date
+) -> Iterator[tuple[Hashable, Change]]:
+    for meaning, spell in spells.items():
+        begins, last = spell.begins, spell.span.last
+        others = [other for key, other in spells.items() if key != meaning]
+        former = max((one for one in others if one.span.first < begins), key=lambda one: one.span.last, default=None)
+        others_since = any(other.span.last >= since for other in others)
+        settled = last >= since and begins < since and not others_since
+        gone = last < since and others_since
         subject = {
             "policy_domain": group[0] or None,
             "policy_type": group[1],
-            "policy_string": _short(span.text),
+            "policy_string": _short(spell.text),
             "former": _short(former.text) if former else [],
-            "first_day": span.first.isoformat(),
+            "first_day": begins.isoformat(),
         }
-        new = former is not None and span.first >= today - FRESH and not settled and not gone
-        found.append((meaning, Change(subject, span.first, new, settled, gone)))
-    return found
+        new = former is not None and begins >= today - FRESH and not settled and not gone
+        yield meaning, Change(subject, begins, new, settled, gone)
 
 
 def _meaning(policy_type: str, lines: tuple[str, ...]) -> Hashable | None:

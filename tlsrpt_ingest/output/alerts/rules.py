@@ -46,7 +46,7 @@ class Found:
     identity: bytes
     subject: Subject
     latest: date
-    """The day that speaks for it: what was over before that day begins again with it."""
+    """The day that speaks for it (see `_again`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +121,25 @@ def judge(
                 old[kind] = old.get(kind, 0) + 1
             elif before is None:
                 began.append(new)
-            elif before.over_at is not None and one.latest >= before.over_at.date():
+            elif _again(before, one):
                 # Who has not heard that it was over need not hear that it began again.
                 again.append(replace(new, untold=outlets - (before.untold_over - before.untold)))
         if len(result.found) > limits.ALERTS:
-            log.warning("there is more of kind %s than is watched (%d): see summary", kind, limits.ALERTS)
+            log.info("there is more of kind %s than is watched (%d): see summary", kind, limits.ALERTS)
             continue
         over += _ended(result, found, known.values(), kind, moment, outlets)
     if old:
         began.append(Alert(identity(FIRST_LOOK), FIRST_LOOK, old, moment.now, over_at=moment.now, untold=outlets))
     return Judged(tuple(began), tuple(again), tuple(over))
+
+
+def _again(before: Alert, found: Found) -> bool:
+    """Whether what was over has begun again; what comes late and is of the time before its end is no news."""
+    if before.over_at is None:
+        return False
+    if found.kind == "failure":
+        return found.latest.isoformat() > str(before.subject["over"]["last_day"])
+    return found.latest >= before.over_at.date()
 
 
 def _ended(
@@ -256,7 +265,7 @@ def _failure_rate(evidence: Evidence, config: Alerts, moment: Moment) -> Ruled:
 
 
 def _policy(evidence: Evidence, moment: Moment) -> Ruled:
-    seen = changes(evidence.policies(moment.today - HORIZON), moment.since, moment.today)
+    seen = changes(evidence.policies(moment.today - HORIZON, moment.since), moment.since, moment.today)
     found = tuple(Found("policy", key, one.subject, one.first) for key, one in seen.items() if one.new)
 
     def over(alert: Alert) -> Subject | None:
