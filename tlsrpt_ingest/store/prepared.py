@@ -66,6 +66,7 @@ def prepare(delivery: Delivery) -> Prepared:
                 raise
             trouble = error
     failure, place = delivery.failure, delivery.place
+    stage, code, reason = _because(failure) if failure else _NO_REASON
     prepared = Prepared(
         delivery.item,
         delivery.part,
@@ -76,7 +77,9 @@ def prepare(delivery: Delivery) -> Prepared:
         _name(delivery.sender),
         _name(delivery.subject),
         _name(delivery.submitter),
-        *(_because(failure) if failure else _NO_REASON),
+        stage,
+        code,
+        reason,
         (place.account, place.mailbox, place.uidvalidity, place.uid) if place else None,
         delivery.octets,
         report,

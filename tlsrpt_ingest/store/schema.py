@@ -19,7 +19,7 @@ from tlsrpt_ingest.store.speaking import hidden, speaking
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD: Final = "0006"
+HEAD: Final = "0007"
 """The revision that this version reads and writes; a test compares it with migrations/."""
 
 WAIT: Final = 60

@@ -14,7 +14,6 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     ForeignKey,
-    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -167,9 +166,12 @@ failure_detail: Final = Table(
     Column("additional_information", TEXT),
     Column("failure_reason_code", TEXT),
     Column("unknown_members", JsonText),
-    ForeignKeyConstraint(["report_pk", "policy_position"], ["policy.report_pk", "policy.position"]),
 )
-"""An element of failure-details[]. The addresses and names are the sender's text."""
+"""An element of failure-details[]. The addresses and names are the sender's text.
+
+Without a foreign key to `policy`: one transaction writes and deletes both, and looking up each costs PostgreSQL as much
+as writing it.
+"""
 
 deviation: Final = Table(
     "deviation",
