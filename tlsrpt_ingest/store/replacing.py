@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select, update
 from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.store import tables
 from tlsrpt_ingest.store.identity import conflicting_identity, signers_identity
+from tlsrpt_ingest.store.persevering import Vanished
 from tlsrpt_ingest.store.rows import stored_content
 
 _report = tables.report.c
@@ -44,6 +45,8 @@ class Place(NamedTuple):
 def contend(connection: Connection, one: Contender) -> Place:
     """Let a contender count if it may. Holds what it changes until the commit."""
     counted = _standing(connection, one.identity)
+    if counted is None:
+        raise Vanished
     if counted.pk == one.pk:
         return Place(Outcome.DUPLICATE)
     if counted.signing_domain is None:

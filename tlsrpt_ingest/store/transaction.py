@@ -86,25 +86,40 @@ class Transaction:
         lost = {index: report for index, report in reports.items() if index not in won}
         if not lost:
             return
-        standing = self._standing(report.identity for report in lost.values())
+        standing = self._standing(
+            (report.identity for report in lost.values()),
+            exclusively=self._may_change(deliveries, lost),
+        )
         contents: dict[int, bytes] = {}
         others: dict[int, tuple[bytes, int]] = {}
         for index, report in lost.items():
             voucher = deliveries[index].voucher
-            mine = content(report)
             for counted in self._counted(report, voucher, standing[report.identity]):
-                if counted.pk not in contents and counted.document_digest != report.document_digest:
-                    contents[counted.pk] = stored_content(self._connection, counted.pk)
-                if counted.document_digest == report.document_digest or contents[counted.pk] == mine:
+                if self._says(report, counted, contents):
                     fates[index] = Fate(Outcome.DUPLICATE, counted.pk)
                     if voucher and counted.signing_domain is None:
                         vouch(self._connection, counted.pk, voucher)
                     break
             else:
-                key = conflicting_identity(report.identity, _identifying_fields(report), mine)
+                key = conflicting_identity(report.identity, _identifying_fields(report), content(report))
                 others[index] = (key, standing[report.identity].pk)
         self._conflicting(deliveries, others, fates)
         self._contend(deliveries, others, fates)
+
+    def _may_change(self, deliveries: Sequence[Prepared], lost: Mapping[int, ReportRows]) -> bool:
+        """Whether some of what stands may have to give way, or is vouched for now."""
+        vouched = [report for index, report in lost.items() if deliveries[index].voucher]
+        standing = self._standing((report.identity for report in vouched), hold=False)
+        at = ((report, standing[report.identity]) for report in vouched)
+        return any(one.signing_domain is None or one.document_digest != report.document_digest for report, one in at)
+
+    def _says(self, report: ReportRows, one: Standing, contents: dict[int, bytes]) -> bool:
+        """Whether a report says the same as one that stands; `contents` has those that were looked at."""
+        if one.document_digest == report.document_digest:
+            return True
+        if one.pk not in contents:
+            contents[one.pk] = stored_content(self._connection, one.pk)
+        return contents[one.pk] == content(report)
 
     def _counted(self, report: ReportRows, voucher: str | None, standing: Standing) -> Iterator[Standing]:
         """The counted reports of the identity that a delivery may be a duplicate of."""
@@ -190,18 +205,26 @@ class Transaction:
             delivery.voucher,
         )
 
-    def _standing(self, identities: Iterable[bytes], *, may_lack: bool = False) -> dict[bytes, Standing]:
-        """The reports that have these identities, held until we commit."""
+    def _standing(
+        self, identities: Iterable[bytes], *, may_lack: bool = False, hold: bool = True, exclusively: bool = False
+    ) -> dict[bytes, Standing]:
+        """The reports that have these identities; held until we commit, and from others too if `exclusively`.
+
+        Always in the order of identities, and at once as strictly as needed: writers who first share a report and then
+        both want it for themselves would end in a deadlock.
+        """
         wanted = sorted(set(identities))
         report = tables.report.c
         found: dict[bytes, Standing] = {}
         for start in range(0, len(wanted), KEYS):
-            rows = self._connection.execute(
+            asked = (
                 select(report.identity, report.pk, report.document_digest, report.signing_domain)
                 .where(report.identity.in_(wanted[start : start + KEYS]))
                 .order_by(report.identity)
-                .with_for_update(read=True, key_share=True)
             )
+            if hold:
+                asked = asked.with_for_update(read=not exclusively, key_share=not exclusively)
+            rows = self._connection.execute(asked)
             found.update((row.identity, Standing(*row[1:])) for row in rows)
         if len(found) < len(wanted) and not may_lack:
             raise Vanished
