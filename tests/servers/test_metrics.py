@@ -1,5 +1,6 @@
 """`metrics`, and the alert rules over them, before Prometheus' own promtool."""
 
+import os
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -121,12 +122,16 @@ def test_an_empty_database(sqlite: str) -> None:
 def test_the_file_is_replaced_whole_and_others_may_read_it(program: Program, sqlite: str, tmp_path: Path) -> None:
     file = tmp_path / "out" / "tlsrpt.prom"
     file.parent.mkdir()
-    ran = program("metrics", "--database", sqlite, file)
+    umask = os.umask(0o077)  # as the systemd unit has it
+    try:
+        ran = program("metrics", "--database", sqlite, file)
+    finally:
+        os.umask(umask)
     assert (ran.status, ran.stdout, ran.stderr) == (0, "", "")
+    assert oct(file.stat().st_mode & 0o777) == "0o644"
     before = file.stat().st_ino
     assert program("metrics", "--database", sqlite, file).status == 0
     assert file.stat().st_ino != before
-    assert oct(file.stat().st_mode & 0o777) == "0o644"
     assert [one.name for one in file.parent.iterdir()] == ["tlsrpt.prom"]
     promtool("check", "metrics", stdin=file.read_text(encoding="utf-8"))
     assert program("metrics", "--database", sqlite, "-").stdout.startswith("# HELP tlsrpt_")
