@@ -1,6 +1,7 @@
 """The sums behind `summary`: sessions and failures by domain, reports by sender, of some days."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -88,10 +89,13 @@ class Totals:
 def totals(engine: Engine, since: date | None = None, until: date | None = None, domain: str | None = None) -> Totals:
     """Sessions, failures and senders of the UTC days from `since` to `until`, both included, of all or one domain."""
     since, until = _day(since), _day(until)
-    with speaking(engine), engine.connect() as connection:
+    # Failures and sessions take nearly all of the time, so each has a connection, and with it a processor.
+    with speaking(engine), ThreadPoolExecutor(1) as beside, engine.connect() as connection:
+        failures = beside.submit(_failures, engine, since, until, domain)
         reports = _reports(connection, since, until, domain)
+        days = _sessions(connection, since, until, domain)
         return Totals(
-            domains=_domains(connection, since, until, domain),
+            domains=_domains(days, failures.result()),
             senders=tuple(sorted(_senders(connection, since, until, domain), key=_most_reports)),
             reports=reports[0],
             conflicting=_conflicting(connection, since, until, domain),
@@ -102,17 +106,25 @@ def totals(engine: Engine, since: date | None = None, until: date | None = None,
         )
 
 
-def _domains(
-    connection: Connection, since: date | None, until: date | None, domain: str | None
-) -> tuple[DomainTotal, ...]:
-    failures: dict[str | None, list[Failures]] = {}
+def _failures(
+    engine: Engine, since: date | None, until: date | None, domain: str | None
+) -> dict[str | None, list[Failures]]:
     view = views.failure.c
-    for name, result_type, organization_name, sessions in connection.execute(
-        select(view.policy_domain, view.result_type, view.organization_name, _sum(view.failed_session_count))
-        .where(*_days(view.day, since, until), *_equal(view.policy_domain, domain))
-        .group_by(view.policy_domain, view.result_type, view.organization_name)
-    ):
-        failures.setdefault(name, []).append(Failures(result_type, organization_name, int(sessions)))
+    key = (view.policy_domain, view.result_type, view.organization_name)
+    failures: dict[str | None, list[Failures]] = {}
+    with engine.connect() as connection:
+        for name, result_type, organization_name, sessions in connection.execute(
+            select(*key, _sum(view.failed_session_count))
+            .where(*_days(view.day, since, until), *_equal(view.policy_domain, domain))
+            .group_by(*key)
+        ):
+            failures.setdefault(name, []).append(Failures(result_type, organization_name, int(sessions)))
+    return failures
+
+
+def _sessions(
+    connection: Connection, since: date | None, until: date | None, domain: str | None
+) -> dict[str | None, list[DaySessions]]:
     daily = views.daily_sessions.c
     days: dict[str | None, list[DaySessions]] = {}
     for name, day, successful, failed in connection.execute(
@@ -122,6 +134,12 @@ def _domains(
         .order_by(daily.day)
     ):
         days.setdefault(name, []).append(DaySessions(day, int(successful), int(failed)))
+    return days
+
+
+def _domains(
+    days: Mapping[str | None, Sequence[DaySessions]], failures: Mapping[str | None, Sequence[Failures]]
+) -> tuple[DomainTotal, ...]:
     found = [
         DomainTotal(
             name,
