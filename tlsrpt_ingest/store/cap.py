@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Engine, func, select
 from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.store import tables
 from tlsrpt_ingest.store.prepared import Prepared
+from tlsrpt_ingest.store.reports import KEYS
 from tlsrpt_ingest.store.speaking import speaking
-from tlsrpt_ingest.store.transaction import KEYS
 
 CODE: Final = "too-many-reports"
 

@@ -12,8 +12,9 @@ from tlsrpt_ingest.store.delivery import Delivery
 from tlsrpt_ingest.store.engine import writing
 from tlsrpt_ingest.store.persevering import persevering
 from tlsrpt_ingest.store.prepared import Prepared, poorer, prepare
+from tlsrpt_ingest.store.reports import KEYS
 from tlsrpt_ingest.store.speaking import is_of_the_data, speaking
-from tlsrpt_ingest.store.transaction import KEYS, Transaction
+from tlsrpt_ingest.store.transaction import Transaction
 from tlsrpt_ingest.store.writer import TooLarge
 
 
