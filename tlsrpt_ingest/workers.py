@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from itertools import chain, islice
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkContext, ForkProcess, SpawnContext, SpawnProcess
 from typing import Any, Final, Protocol, TypeVar
@@ -24,6 +25,10 @@ ATTEMPTS: Final = 3
 
 AHEAD: Final = 2
 """Tasks under way for each worker: one in hand and one that waits for it."""
+
+
+LITTLE: Final = 20
+"""Tasks that are judged before other processes would have begun."""
 
 
 class Result(Protocol):
@@ -69,39 +74,46 @@ class Elsewhere:
 
     def each(self, work: Callable[[T], R], tasks: Iterator[T]) -> Generator[tuple[T, R]]:
         """As Workers."""
-        waiting: deque[T] = deque()
+        waiting: deque[T] = deque()  # what was under way when a worker died
         under_way: deque[tuple[T, Future[R]]] = deque()
         deaths = 0
         try:
             while True:
                 # After a death one at a time, until it is known over which task.
-                most = 1 if deaths else self._most
-                while len(under_way) < most and not (under_way and under_way[0][1].done()):
-                    if not waiting:
-                        waiting.extend(_next(tasks))
-                    if not waiting:
+                while len(under_way) < (1 if deaths else self._most):
+                    task = waiting.popleft() if waiting else next(tasks, None)
+                    if task is None:
                         break
-                    under_way.append((waiting[0], self._executor.submit(work, waiting[0])))
-                    waiting.popleft()
+                    under_way.append((task, self._submit(work, task)))
+                    if under_way[0][1].done():  # it is not to wait for a source that is slow
+                        break
                 if not under_way:
                     return
-                task, future = under_way.popleft()
+                task, future = under_way[0]
                 try:
                     result = future.result()
                 except BrokenExecutor as death:
                     deaths += 1
-                    waiting.extendleft(late for late, _future in reversed(under_way))
-                    waiting.appendleft(task)
-                    under_way.clear()
                     self._revive(task, deaths, death)
+                    waiting.extendleft(one for one, _future in reversed(under_way))
+                    under_way.clear()
                     continue
                 deaths = 0
+                under_way.popleft()
                 if result.rest is not None:
-                    under_way.appendleft((result.rest, self._executor.submit(work, result.rest)))
+                    under_way.appendleft((result.rest, self._submit(work, result.rest)))
                 yield task, result
         finally:
             for _task, future in under_way:
                 future.cancel()
+
+    def _submit(self, work: Callable[[T], R], task: T) -> Future[R]:
+        try:
+            return self._executor.submit(work, task)
+        except BrokenExecutor as death:  # to be met where the result would be
+            failed: Future[R] = Future()
+            failed.set_exception(death)
+            return failed
 
     def _revive(self, task: object, deaths: int, death: BrokenExecutor) -> None:
         """Have workers again. Raises Unavailable where that is of no use."""
@@ -120,8 +132,12 @@ class Processes(Elsewhere):
         self._count = count
         # A fork takes milliseconds, a start from nothing half a second; but a fork would inherit the locks of threads.
         fork = sys.platform == "linux" and threading.active_count() == 1
-        super().__init__(_executor(count, fork=fork), count)
-        self._executor.submit(os.getpid).result()
+        try:
+            super().__init__(_executor(count, fork=fork), count)
+            if fork:  # now, and not with the first task
+                self._executor.submit(os.getpid).result()
+        except (OSError, NotImplementedError) as error:
+            raise Unavailable(f"no other process can be started: {error}; try --jobs 1") from error
 
     def _revive(self, task: object, deaths: int, death: BrokenExecutor) -> None:
         if deaths >= ATTEMPTS:
@@ -131,6 +147,32 @@ class Processes(Elsewhere):
             ) from death
         self._executor.shutdown()
         self._executor = _executor(self._count, fork=False)
+
+
+class WhenMuch:
+    """This process, and processes beside it once there is more than a little to judge: nothing is started for less."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._elsewhere: Elsewhere | None = None
+
+    def each(self, work: Callable[[T], R], tasks: Iterator[T]) -> Generator[tuple[T, R]]:
+        """As Workers."""
+        yield from Here().each(work, islice(tasks, 0 if self._elsewhere else LITTLE))
+        for task in tasks:
+            if self._elsewhere is None and self._count > 1:
+                self._elsewhere = Processes(self._count)
+            yield from (self._elsewhere or Here()).each(work, chain([task], tasks))
+
+    def close(self) -> None:
+        """As Elsewhere."""
+        if self._elsewhere:
+            self._elsewhere.close()
+
+
+def processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Forked(ForkProcess):
@@ -171,10 +213,6 @@ def _begin() -> None:
 def _end_with(sentinel: int) -> None:
     wait([sentinel])
     os._exit(1)
-
-
-def _next(tasks: Iterator[T]) -> list[T]:
-    return [task] if (task := next(tasks, None)) is not None else []
 
 
 def settle_memory() -> None:

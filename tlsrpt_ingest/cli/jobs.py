@@ -9,7 +9,7 @@ import click
 
 from tlsrpt_ingest.errors import Misconfigured
 from tlsrpt_ingest.limits import MIB
-from tlsrpt_ingest.workers import Elsewhere, Here, Processes, Workers
+from tlsrpt_ingest.workers import Elsewhere, Here, Processes, Workers, processors
 
 LITTLE: Final = 4 * MIB
 """Octets that are judged before other processes would have begun."""
@@ -40,7 +40,7 @@ def workers(jobs: int | None, cluster: str | None, places: Mapping[str, int | No
     if cluster and jobs:
         raise click.UsageError("--jobs and --cluster do not go together")
     much = None in places.values() or sum(filter(None, places.values())) > LITTLE
-    count = jobs or (_processors() if much else 1)
+    count = jobs or (processors() if much else 1)
     elsewhere: Elsewhere
     if cluster:
         elsewhere = _cluster(cluster, places)
@@ -63,8 +63,3 @@ def _cluster(url: str, places: Mapping[str, int | None]) -> Elsewhere:
             f"--cluster needs {missing.name}, which is not installed; type: pip install 'tlsrpt-ingest[cluster]'"
         ) from missing
     return Cluster(url, filter(os.path.exists, places))
-
-
-def _processors() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -5,7 +5,7 @@ import os
 import random
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.sources.imap import imap_sources
 from tlsrpt_ingest.sources.imap_idle import Idler
 from tlsrpt_ingest.store.messages import Messages
+from tlsrpt_ingest.workers import WhenMuch, processors
 
 log = logging.getLogger(__name__)
 
@@ -131,11 +132,11 @@ def _poll(
     """Drain each account. One that fails does not keep the others waiting; the gravest failure comes last."""
     tally = Tally()
     asked = trust(setting.config, fresh=True)
-    with remembered(engine, "poll", tally, stop) as failures:
+    with remembered(engine, "poll", tally, stop) as failures, closing(WhenMuch(processors())) as judges:
         for account in accounts:
             try:
                 sources = imap_sources(account, setting.environment, Messages(engine), change=change)
-                run(sources, engine, stop, tally, alive, trust=asked)
+                run(sources, engine, stop, tally, alive, trust=asked, workers=judges)
             except (Unavailable, Misconfigured) as failure:
                 failures.append(failure)
             if stop():
