@@ -1,5 +1,6 @@
 """What docs/scale.md advises: partitions by month on a real PostgreSQL, and four writers at once on them."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -125,3 +126,11 @@ def test_a_month_is_made_and_dropped_at_once(engine: Engine) -> None:
     assert {one.policy_domain for one in totals(engine).domains} == {"example.com"}
     # It can come again, and counts again.
     assert record(engine, [delivery(1, past, item=77)]) == [Outcome.RECORDED]
+
+
+def test_the_statements_of_the_page_are_ones(engine: Engine, root: Path) -> None:
+    page = (root / "docs" / "scale.md").read_text(encoding="utf-8")
+    statements = [*re.findall(r"```sql\n(.*?)```", page, re.DOTALL), *re.findall(r"`(DELETE [^`]*)`", page)]
+    assert len(statements) == 2
+    for statement in statements:
+        run(engine, statement)
