@@ -1,8 +1,10 @@
 """`alerts` over the days: what it tells, that it tells it once, and that nothing is lost or told by two at once."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -252,6 +254,16 @@ def test_a_poll_that_does_not_run(small: Mailbox, tmp_path: Path) -> None:
     assert headlines(small.alerts(4)) == ["OVER: no poll went well"]
 
 
+def test_what_nothing_can_be_said_of_any_more_ends_in_silence(small: Mailbox, tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('[[imap]]\nname="a"\nhost="localhost"\nuser="a"\npassword={file="a"}\n', encoding="utf-8")
+    small.config = str(config)
+    assert headlines(small.alerts(0)) == ["NEW: no poll went well"]
+    config.write_text("", encoding="utf-8")
+    assert small.alerts(0, hour=13) == ""
+    assert all(one.over_at for one in known(small.engine).values())
+
+
 def test_what_is_off_is_not_told(small: Mailbox, tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text('[alerts]\noff = ["failure", "failure-rate"]\n', encoding="utf-8")
@@ -321,6 +333,24 @@ def test_two_at_once_tell_once(mailbox: Mailbox) -> None:
 
 def assert_silent(engine: Engine, other: Ears) -> None:
     assert tell(engine, other).items == 0
+
+
+def test_many_at_once_tell_once(mailbox: Mailbox) -> None:
+    mailbox.report(0, "Alpha", builders.failure())
+    mailbox.report(0, "Beta", builders.failure("certificate-not-trusted"))
+    ears = [Ears() for _ in range(4)]
+    together = Barrier(len(ears))
+
+    def one(mine: Ears) -> None:
+        engine = open_engine(mailbox.url)
+        together.wait()
+        tell(engine, mine)
+        engine.dispose()
+
+    with ThreadPoolExecutor(len(ears)) as threads:
+        list(threads.map(one, ears))
+    heard = [line for mine in ears for lines in mine.heard for line in lines]
+    assert sorted(heard) == [*FAILURE, "NEW: certificate-not-trusted at solarmora.com"]
 
 
 def test_an_outlet_that_takes_nothing_is_told_later_and_the_others_not_again(mailbox: Mailbox) -> None:

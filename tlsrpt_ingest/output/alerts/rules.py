@@ -9,10 +9,8 @@ from typing import Any, Final
 from tlsrpt_ingest import limits
 from tlsrpt_ingest.config import AlertKind, Alerts
 from tlsrpt_ingest.output.alerts.policies import changes
-from tlsrpt_ingest.output.show import explanation_json
-from tlsrpt_ingest.rfc8460.explanations import explain
 from tlsrpt_ingest.store.alerts import Alert, Outlets, identity
-from tlsrpt_ingest.store.evidence import OTHER, Evidence, Failing
+from tlsrpt_ingest.store.evidence import Evidence, Failing
 from tlsrpt_ingest.store.runs import Run
 
 log = logging.getLogger(__name__)
@@ -36,6 +34,10 @@ _OLD_NEWS: Final[frozenset[AlertKind]] = frozenset({"rejected", "policy", "sende
 """What may be from long ago: at the first look it is counted, and not told one by one."""
 
 Subject = dict[str, Any]
+
+
+_FORGOTTEN: Final[Subject] = {}
+"""What a rule says of an alert that nothing can be said of any more: it is over, and nobody is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,7 @@ def _ended(
             continue
         end = result.over(one)
         if end is not None:
-            untold = frozenset() if end.pop("forgotten", False) else outlets
+            untold = frozenset() if end is _FORGOTTEN else outlets
             yield replace(one, subject={**one.subject, "over": end}, over_at=moment.now, untold_over=untold)
 
 
@@ -167,7 +169,7 @@ def _poll(runs: Iterable[Run], config: Alerts, moment: Moment, *, polls: bool) -
             "words": last.words if last else None,
         }
         found = (Found("poll", identity("poll"), subject, moment.today),)
-    return Ruled(found, lambda _alert: {"done_at": _iso(done)})
+    return Ruled(found, lambda _alert: {"done_at": _iso(done)} if polls else _FORGOTTEN)
 
 
 def _no_report(evidence: Evidence, config: Alerts, moment: Moment) -> Ruled:
@@ -175,7 +177,7 @@ def _no_report(evidence: Evidence, config: Alerts, moment: Moment) -> Ruled:
     found: tuple[Found, ...] = ()
     if last is not None and (moment.today - last).days > config.no_report_days:
         found = (Found("no-report", identity("no-report"), {"last_day": _iso(last)}, moment.today),)
-    return Ruled(found, lambda _alert: {"last_day": _iso(last)})
+    return Ruled(found, lambda _alert: {"last_day": _iso(last)} if last else _FORGOTTEN)
 
 
 def _rejected(evidence: Evidence, moment: Moment) -> Ruled:
@@ -188,7 +190,7 @@ def _rejected(evidence: Evidence, moment: Moment) -> Ruled:
         )
         for one in evidence.rejected()
     )
-    return Ruled(found, lambda _alert: {})
+    return Ruled(found, lambda alert: {"origin": alert.subject["origin"]})
 
 
 def _failure(evidence: Evidence, moment: Moment) -> Ruled:
@@ -216,25 +218,6 @@ def _failure(evidence: Evidence, moment: Moment) -> Ruled:
         return {"last_day": _iso(failed.last_day), "reported": _iso(last)} if last and last > failed.last_day else None
 
     return Ruled(tuple(found), over)
-
-
-def explained(evidence: Evidence, alerts: Iterable[Alert], moment: Moment) -> Iterator[Alert]:
-    """The alerts, each new failure with what it means and what to do, as the worst of it explains itself."""
-    budget = limits.ALERTS_LISTED
-    done: dict[tuple[Any, Any], dict[str, Any]] = {}
-    for one in alerts:
-        if one.kind != "failure" or not one.untold or one.subject["result_type"] is None:
-            yield one
-            continue
-        group = (one.subject["policy_domain"], one.subject["result_type"])
-        if group not in done and len(done) < budget:
-            failing = Failing(*(one.subject[name] for name in Failing._fields))
-            sample = evidence.sample(failing, moment.today - HORIZON)
-            if sample:
-                done[group] = explanation_json(explain(*sample))
-                if failing.result_type == OTHER:
-                    done[group]["result_type"] = sample[0].result_type
-        yield replace(one, subject={**one.subject, "explanation": done[group]}) if group in done else one
 
 
 def _failure_rate(evidence: Evidence, config: Alerts, moment: Moment) -> Ruled:
@@ -294,7 +277,7 @@ def _sender(evidence: Evidence, config: Alerts, moment: Moment) -> Ruled:
     def over(alert: Alert) -> Subject | None:
         one = senders.get(alert.subject["organization_name"])
         if one is None:
-            return {"forgotten": True}
+            return _FORGOTTEN
         return {"last_day": _iso(one.last_day)} if one.last_day.isoformat() > alert.subject["last_day"] else None
 
     return Ruled(tuple(found), over)

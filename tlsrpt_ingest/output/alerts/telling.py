@@ -8,9 +8,10 @@ from sqlalchemy import Engine
 
 from tlsrpt_ingest.config import Alerts
 from tlsrpt_ingest.errors import IngestError
+from tlsrpt_ingest.output.alerts.explaining import explained
 from tlsrpt_ingest.output.alerts.message import Message, message
 from tlsrpt_ingest.output.alerts.outlets import Outlet
-from tlsrpt_ingest.output.alerts.rules import Judged, Moment, explained, judge
+from tlsrpt_ingest.output.alerts.rules import HORIZON, Judged, Moment, judge
 from tlsrpt_ingest.store import alerts
 from tlsrpt_ingest.store.alerts import Alert
 from tlsrpt_ingest.store.evidence import Evidence
@@ -80,8 +81,8 @@ def _judged(engine: Engine, config: Alerts, names: frozenset[str], now: datetime
         evidence = Evidence(connection, moment.today)
         judged = judge(evidence, runs, config, moment, known, names, polls=polls)
         return Judged(
-            tuple(explained(evidence, judged.began, moment)),
-            tuple(explained(evidence, judged.again, moment)),
+            tuple(explained(evidence, judged.began, moment.today - HORIZON)),
+            tuple(explained(evidence, judged.again, moment.today - HORIZON)),
             judged.over,
         )
 
