@@ -1,6 +1,8 @@
 """Fixtures of all test folders. What tests read is made by `tests.builders`; servers are in `tests.servers`."""
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,18 @@ ROOT = Path(__file__).parent.parent
 # One seed for everybody: a failure on a machine is a failure on every machine. No deadline: nothing here is timed.
 settings.register_profile("tests", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("tests")
+
+
+@pytest.fixture(autouse=True)
+def _logging() -> Iterator[None]:
+    """Put the log back as it was: the program sets it up for itself where a test calls it in this process."""
+    names = (None, "tlsrpt_ingest")
+    before = [(logging.getLogger(name), logging.getLogger(name).level) for name in names]
+    handlers = logging.root.handlers[:]
+    yield
+    logging.root.handlers[:] = handlers
+    for logger, level in before:
+        logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")
