@@ -1,4 +1,4 @@
-"""Judging by the workers of a Dask cluster (`--cluster`): the executor of `workers` with other machines behind it.
+"""Judging by the workers of a Dask cluster (`--cluster`): the executor of `processes` with other machines behind it.
 
 A worker that dies in the middle is Dask's business: the scheduler gives its tasks to others. Needs the extra [cluster].
 """
@@ -9,21 +9,19 @@ import platform
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import CancelledError
 from importlib.metadata import version
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from distributed import Client
 from distributed.scheduler import KilledWorker
 
 from tlsrpt_ingest.errors import Misconfigured, Unavailable
-from tlsrpt_ingest.workers import Elsewhere, Result
+from tlsrpt_ingest.processes import Elsewhere
+from tlsrpt_ingest.workers import R, T
 
 CONNECT: Final = 10
 """Seconds for the scheduler to answer."""
 
 PACKAGE: Final = "tlsrpt-ingest"
-
-T = TypeVar("T")
-R = TypeVar("R", bound=Result)
 
 
 class Cluster(Elsewhere):

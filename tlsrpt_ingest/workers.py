@@ -1,31 +1,13 @@
-"""Who judges: this process itself, processes beside it, or the workers of a cluster; whoever writes sees no difference.
+"""Who judges: this process, or others (`processes`, `cluster`); whoever writes sees no difference.
 
-Results come in the order of the tasks, and few tasks are under way at once. A worker that dies costs time and nothing
-else: what it had in hand is given to another.
+Results come in the order of the tasks. Imports next to nothing, since a poll with nothing to do passes here.
 """
 
 import gc
-import multiprocessing
 import os
-import signal
-import sys
-import threading
-from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from itertools import chain, islice
-from multiprocessing.connection import wait
-from multiprocessing.context import ForkContext, ForkProcess, SpawnContext, SpawnProcess
 from typing import Any, Final, Protocol, TypeVar
-
-from tlsrpt_ingest.errors import Unavailable
-
-ATTEMPTS: Final = 3
-"""Workers that die, one after the other, over the same task before we give up."""
-
-AHEAD: Final = 2
-"""Tasks under way for each worker: one in hand and one that waits for it."""
-
 
 LITTLE: Final = 20
 """Tasks that are judged before other processes would have begun."""
@@ -51,6 +33,10 @@ class Workers(Protocol):
         """The tasks, each with what `work` makes of it. Raises Unavailable when the workers are out of reach."""
         ...
 
+    def close(self) -> None:
+        """Let them go, once they have finished what they have in hand."""
+        ...
+
 
 class Here:
     """This process: what `--jobs 1` means, and enough for whatever is small."""
@@ -64,155 +50,33 @@ class Here:
                 yield left, result
                 left = result.rest
 
-
-class Elsewhere:
-    """The workers of an executor."""
-
-    def __init__(self, executor: Executor, count: int) -> None:
-        self._executor = executor
-        self._most = AHEAD * count + 1
-
-    def each(self, work: Callable[[T], R], tasks: Iterator[T]) -> Generator[tuple[T, R]]:
-        """As Workers."""
-        waiting: deque[T] = deque()  # what was under way when a worker died
-        under_way: deque[tuple[T, Future[R]]] = deque()
-        deaths = 0
-        try:
-            while True:
-                # After a death one at a time, until it is known over which task.
-                while len(under_way) < (1 if deaths else self._most):
-                    task = waiting.popleft() if waiting else next(tasks, None)
-                    if task is None:
-                        break
-                    under_way.append((task, self._submit(work, task)))
-                    if under_way[0][1].done():  # it is not to wait for a source that is slow
-                        break
-                if not under_way:
-                    return
-                task, future = under_way[0]
-                try:
-                    result = future.result()
-                except BrokenExecutor as death:
-                    deaths += 1
-                    self._revive(task, deaths, death)
-                    waiting.extendleft(one for one, _future in reversed(under_way))
-                    under_way.clear()
-                    continue
-                deaths = 0
-                under_way.popleft()
-                if result.rest is not None:
-                    under_way.appendleft((result.rest, self._submit(work, result.rest)))
-                yield task, result
-        finally:
-            for _task, future in under_way:
-                future.cancel()
-
-    def _submit(self, work: Callable[[T], R], task: T) -> Future[R]:
-        try:
-            return self._executor.submit(work, task)
-        except BrokenExecutor as death:  # to be met where the result would be
-            failed: Future[R] = Future()
-            failed.set_exception(death)
-            return failed
-
-    def _revive(self, task: object, deaths: int, death: BrokenExecutor) -> None:
-        """Have workers again. Raises Unavailable where that is of no use."""
-        del task, deaths
-        raise Unavailable(f"the workers are gone: {death}") from death
-
     def close(self) -> None:
-        """Let the workers go, once they have finished what they have in hand."""
-        self._executor.shutdown(cancel_futures=True)
-
-
-class Processes(Elsewhere):
-    """Processes of this host, as many as `count`; to be made before there are threads and connections."""
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-        # A fork takes milliseconds, a start from nothing half a second; but a fork would inherit the locks of threads.
-        fork = sys.platform == "linux" and threading.active_count() == 1
-        try:
-            super().__init__(_executor(count, fork=fork), count)
-            if fork:  # now, and not with the first task
-                self._executor.submit(os.getpid).result()
-        except (OSError, NotImplementedError) as error:
-            raise Unavailable(f"no other process can be started: {error}; try --jobs 1") from error
-
-    def _revive(self, task: object, deaths: int, death: BrokenExecutor) -> None:
-        if deaths >= ATTEMPTS:
-            raise Unavailable(
-                f"{deaths} worker processes died over {task}; if the kernel ended them for want of memory (see its "
-                "log), try again with --jobs 1"
-            ) from death
-        self._executor.shutdown()
-        self._executor = _executor(self._count, fork=False)
+        """Nobody has to be let go."""
 
 
 class WhenMuch:
     """This process, and processes beside it once there is more than a little to judge: nothing is started for less."""
 
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._elsewhere: Elsewhere | None = None
+    def __init__(self, start: Callable[[], Workers]) -> None:
+        self._start = start
+        self._others: Workers | None = None
 
     def each(self, work: Callable[[T], R], tasks: Iterator[T]) -> Generator[tuple[T, R]]:
         """As Workers."""
-        yield from Here().each(work, islice(tasks, 0 if self._elsewhere else LITTLE))
+        yield from Here().each(work, islice(tasks, 0 if self._others else LITTLE))
         for task in tasks:
-            if self._elsewhere is None and self._count > 1:
-                self._elsewhere = Processes(self._count)
-            yield from (self._elsewhere or Here()).each(work, chain([task], tasks))
+            self._others = self._others or self._start()
+            yield from self._others.each(work, chain([task], tasks))
 
     def close(self) -> None:
-        """As Elsewhere."""
-        if self._elsewhere:
-            self._elsewhere.close()
+        """Let the others go."""
+        if self._others:
+            self._others.close()
 
 
 def processors() -> int:
     """How many this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-class _Forked(ForkProcess):
-    def terminate(self) -> None:
-        """Not by SIGTERM, which a worker does not heed."""
-        self.kill()
-
-
-class _Spawned(SpawnProcess):
-    def terminate(self) -> None:
-        """As above."""
-        self.kill()
-
-
-class _Forking(ForkContext):
-    Process = _Forked
-
-
-class _Spawning(SpawnContext):
-    Process = _Spawned
-
-
-def _executor(count: int, *, fork: bool) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(count, _Forking() if fork else _Spawning(), _begin)
-
-
-def _begin() -> None:
-    """Begin as a worker: the end is the writer's to say, and his own end too."""
-    # Ctrl-C and systemd's SIGTERM come to all processes at once.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-    settle_memory()
-
-
-def _end_with(sentinel: int) -> None:
-    wait([sentinel])
-    os._exit(1)
 
 
 def settle_memory() -> None:

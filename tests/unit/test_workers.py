@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tlsrpt_ingest.errors import Unavailable
-from tlsrpt_ingest.workers import ATTEMPTS, LITTLE, Here, Processes, WhenMuch, Workers
+from tlsrpt_ingest.processes import ATTEMPTS, Processes
+from tlsrpt_ingest.workers import LITTLE, Here, WhenMuch, Workers
 
 
 @dataclass
@@ -101,7 +102,7 @@ def fail_at_five(task: list[int]) -> Result:
 
 
 def test_for_a_little_no_process_is_started() -> None:
-    with closing(WhenMuch(2)) as workers:
+    with closing(WhenMuch(partial(Processes, 2))) as workers:
         few = [result.pid for _task, result in workers.each(work, iter([[number] for number in range(LITTLE)]))]
         assert set(few) == {os.getpid()}
         many = list(workers.each(work, iter([[number] for number in range(3 * LITTLE)])))

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from itertools import groupby
 from urllib.parse import unquote, urlsplit
 
@@ -66,7 +67,7 @@ def backfill(  # noqa: PLR0913 - click has a parameter for each option
     places = [(path, _account(setting, path, folders) or open_path(path)) for path in paths]
     octets = {path: None if isinstance(place, Imap) else place.octets_total for path, place in places}
     with (
-        workers(jobs, cluster, octets) as judges,
+        closing(workers(jobs, cluster, octets)) as judges,
         database(setting, database_url, dry_run=dry_run) as engine,
         Stopping() as stop,
         remembered(engine, "backfill", tally, stop),

@@ -1,15 +1,15 @@
 """`--jobs` and `--cluster`: who judges."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import click
 
 from tlsrpt_ingest.errors import Misconfigured
 from tlsrpt_ingest.limits import MIB
-from tlsrpt_ingest.workers import Elsewhere, Here, Processes, Workers, processors
+from tlsrpt_ingest.workers import Here, WhenMuch, Workers, processors
 
 LITTLE: Final = 4 * MIB
 """Octets that are judged before other processes would have begun."""
@@ -31,31 +31,33 @@ def jobs_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return jobs(cluster(command))
 
 
-@contextmanager
-def workers(jobs: int | None, cluster: str | None, places: Mapping[str, int | None]) -> Iterator[Workers]:
+def workers(jobs: int | None, cluster: str | None, places: Mapping[str, int | None]) -> Workers:
     """Those who judge what lies at these places: octets by path, None where nobody knows how many.
 
     To be asked before there are threads and connections.
     """
     if cluster and jobs:
         raise click.UsageError("--jobs and --cluster do not go together")
+    if cluster:
+        return _cluster(cluster, places)
     much = None in places.values() or sum(filter(None, places.values())) > LITTLE
     count = jobs or (processors() if much else 1)
-    elsewhere: Elsewhere
-    if cluster:
-        elsewhere = _cluster(cluster, places)
-    elif count > 1:
-        elsewhere = Processes(count)
-    else:
-        yield Here()
-        return
-    try:
-        yield elsewhere
-    finally:
-        elsewhere.close()
+    return _processes(count) if count > 1 else Here()
 
 
-def _cluster(url: str, places: Mapping[str, int | None]) -> Elsewhere:
+def when_much() -> Workers:
+    """Processes beside this one, once there is more than a little to judge: most polls find next to nothing."""
+    count = processors()
+    return WhenMuch(partial(_processes, count)) if count > 1 else Here()
+
+
+def _processes(count: int) -> Workers:
+    from tlsrpt_ingest.processes import Processes  # noqa: PLC0415 - a tenth of a second that few polls should pay
+
+    return Processes(count)
+
+
+def _cluster(url: str, places: Mapping[str, int | None]) -> Workers:
     try:
         from tlsrpt_ingest.cluster import Cluster  # noqa: PLC0415 - an extra, and a second of time
     except ModuleNotFoundError as missing:

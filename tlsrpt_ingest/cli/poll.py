@@ -13,6 +13,7 @@ import click
 from sqlalchemy import Engine
 
 from tlsrpt_ingest.cli import clock
+from tlsrpt_ingest.cli.jobs import when_much
 from tlsrpt_ingest.cli.lock import only_one
 from tlsrpt_ingest.cli.notify import Notify
 from tlsrpt_ingest.cli.remembering import remembered
@@ -27,7 +28,6 @@ from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.sources.imap import imap_sources
 from tlsrpt_ingest.sources.imap_idle import Idler
 from tlsrpt_ingest.store.messages import Messages
-from tlsrpt_ingest.workers import WhenMuch, processors
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ def _poll(
     """Drain each account. One that fails does not keep the others waiting; the gravest failure comes last."""
     tally = Tally()
     asked = trust(setting.config, fresh=True)
-    with remembered(engine, "poll", tally, stop) as failures, closing(WhenMuch(processors())) as judges:
+    with remembered(engine, "poll", tally, stop) as failures, closing(when_much()) as judges:
         for account in accounts:
             try:
                 sources = imap_sources(account, setting.environment, Messages(engine), change=change)
