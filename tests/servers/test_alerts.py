@@ -17,11 +17,12 @@ from tlsrpt_ingest import limits
 from tlsrpt_ingest.cli import clock
 from tlsrpt_ingest.cli.program import cli
 from tlsrpt_ingest.config import Alerts
-from tlsrpt_ingest.errors import Unavailable
+from tlsrpt_ingest.errors import Unavailable, Unreadable
 from tlsrpt_ingest.output.alerts import message
 from tlsrpt_ingest.output.alerts.telling import Look, look
 from tlsrpt_ingest.store import schema
 from tlsrpt_ingest.store.alerts import known
+from tlsrpt_ingest.store.delivery import Place
 from tlsrpt_ingest.store.engine import open_engine
 from tlsrpt_ingest.store.record import record
 from tlsrpt_ingest.store.runs import Run, remember
@@ -200,6 +201,20 @@ def test_rejected_deliveries_are_told_once_each(mailbox: Mailbox) -> None:
     mailbox.bring(*(delivery(50 + number, item=100 + number) for number in range(8)))
     assert headlines(mailbox.alerts(1, hour=16)) == ["OVER: 8 rejected deliveries"]
     assert mailbox.alerts(1, hour=17) == ""
+
+
+def test_what_the_next_poll_may_read_is_told_when_it_has_not(small: Mailbox) -> None:
+    small.report(0, "Alpha")
+    small.alerts(1)
+    silent = Unreadable("trust", "dns", "the DNS did not answer")
+    mail = rejected(100, failure=silent, place=Place("main", "INBOX", 1, 7))
+    here = rejected(101, failure=silent)
+    small.bring(mail, here)
+    assert headlines(small.alerts(1, hour=13)) == ["NEW: 1 rejected delivery"]
+    small.bring(mail)
+    assert small.alerts(1, hour=14) == ""
+    small.bring(mail)
+    assert headlines(small.alerts(1, hour=15)) == ["NEW: 1 rejected delivery"]
 
 
 def test_what_is_old_is_not_told_one_by_one_at_the_first_look(small: Mailbox) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Double, Text, case, cast, exists, func, select
+from sqlalchemy import Connection, Double, Text, and_, case, cast, exists, func, select
 from sqlalchemy.sql import ColumnElement
 
 from tlsrpt_ingest import limits
@@ -23,6 +23,13 @@ BOUND: Final = limits.ALERTS + 1
 
 OTHER: Final = "other"
 """The result types that RFC 8460 does not list."""
+
+
+PASSING: Final = ("fetch", "trust")
+"""Stages that the next poll may pass: the mail server or the DNS did not answer."""
+
+ATTEMPTS: Final = 3
+"""Tries of a poll after which it is told all the same."""
 
 
 class Failing(NamedTuple):
@@ -228,11 +235,12 @@ class Evidence:
         return {Seen(*row[:4]): Span(*(moment and moment.date() for moment in row[4:])) for row in rows}
 
     def rejected(self) -> list[Rejected]:
-        """Rejected deliveries, those first that were tried last."""
+        """Rejected deliveries, those first that were tried last; without those that a poll may well read yet."""
         delivery = tables.delivery.c
+        passing = and_(delivery.stage.in_(PASSING), delivery.mailbox_pk.is_not(None), delivery.attempts < ATTEMPTS)
         rows = self._connection.execute(
             select(delivery.pk, delivery.origin, delivery.stage, delivery.reason)
-            .where(delivery.outcome == str(Outcome.REJECTED))
+            .where(delivery.outcome == str(Outcome.REJECTED), ~passing)
             .order_by(delivery.last_at.desc(), delivery.pk.desc())
             .limit(BOUND)
         )
