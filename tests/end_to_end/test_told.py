@@ -1,5 +1,7 @@
 """`poll --metrics` and `alerts` after it, as cron runs them: the installed program against a real Dovecot."""
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -42,3 +44,22 @@ def test_alerts_know_whether_a_poll_went_well(poller: Poller) -> None:
 def test_a_dry_poll_is_no_poll(poller: Poller) -> None:
     assert poller("--dry-run").status == 0
     assert "None ever did." in alerts(poller, "--dry-run").stdout
+
+
+def test_what_nobody_could_read_is_told_the_next_time(program: Program, sqlite: str, tmp_path: Path) -> None:
+    archive = builders.write_mbox(tmp_path / "a.mbox", [builders.mail()])
+    assert program("backfill", "--database", sqlite, archive).status == 0
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [program.script, "alerts", "--database", sqlite]
+    gone = subprocess.run(command, env=program.environment(), stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (gone.returncode, gone.stderr) == (141, b"")
+    closed = subprocess.run(
+        ["/bin/sh", "-c", '"$@" >&-', "sh", *command], env=program.environment(), stderr=subprocess.PIPE, check=False
+    )
+    assert closed.returncode == 75
+    assert b"standard output is closed" in closed.stderr
+    told = program("alerts", "--database", sqlite)
+    assert told.stdout.startswith("NEW: no report of anybody\n")
+    assert program("alerts", "--database", sqlite) == Ran(0, "", "")

@@ -1,6 +1,7 @@
 """`alerts`: says once what is new and needs somebody, and once that it is over."""
 
 import logging
+import sys
 
 import click
 
@@ -9,6 +10,7 @@ from tlsrpt_ingest.cli.remembering import remembered
 from tlsrpt_ingest.cli.run import database
 from tlsrpt_ingest.cli.setting import Setting, database_option, json_option
 from tlsrpt_ingest.cli.stopping import Stopping
+from tlsrpt_ingest.errors import Unavailable
 from tlsrpt_ingest.output.alerts import message
 from tlsrpt_ingest.output.alerts.outlets import Output, outlets
 from tlsrpt_ingest.output.alerts.telling import Look, look, rehearse
@@ -33,6 +35,8 @@ def alerts(setting: Setting, database_url: str | None, *, dry_run: bool, as_json
     polls = bool(setting.config.imap)
 
     def write(told: message.Message) -> None:
+        if sys.stdout is None:  # click would print nothing, and say nothing of it
+            raise Unavailable("standard output is closed, so nobody was told; give [alerts.mail] or [alerts.webhook]")
         if as_json:
             click.echo(json_text(message.as_json(told)))
         else:
