@@ -298,6 +298,8 @@ def _add_policies(rows: Rows, pk: int, entries: list[dict[str, Any]]) -> None:
 
 def fill(engine: Engine, reports: int, details: int, *, domains: int = 30, days: int = 365, last: date) -> None:
     """Create the schema and fill it; refuses a database with reports."""
+    if engine.dialect.name not in _WRITERS:
+        sys.exit(f"{engine.dialect.name} cannot be filled; name a SQLite or PostgreSQL database")
     schema.upgrade(engine)
     with engine.connect() as connection:
         if connection.scalar(select(func.count()).select_from(tables.report)):

@@ -1,5 +1,6 @@
 """What the comparisons share: the corpora, the environments of the others, and how each program is called."""
 
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -73,9 +74,11 @@ class Setting:
 
     def _made(self, name: str, write: Callable[[Path], None]) -> Path:
         self.cache.mkdir(parents=True, exist_ok=True)
-        path = self.cache / name
+        # Other generators make other messages.
+        made_by = hashlib.sha256(Path(corpus.__file__).read_bytes()).hexdigest()[:8]
+        path = self.cache / f"{made_by}-{name}"
         if not path.exists():
-            part = path.with_name(f"{name}.part")
+            part = path.with_name(f"{path.name}.part")
             if part.is_dir():
                 shutil.rmtree(part)
             write(part)
