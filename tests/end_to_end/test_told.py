@@ -51,7 +51,7 @@ def test_what_nobody_could_read_is_told_the_next_time(program: Program, sqlite: 
     assert program("backfill", "--database", sqlite, archive).status == 0
     reading, writing = os.pipe()
     os.close(reading)
-    command = [program.script, "alerts", "--database", sqlite]
+    command: list[str | Path] = [program.script, "alerts", "--database", sqlite]
     gone = subprocess.run(command, env=program.environment(), stdout=writing, stderr=subprocess.PIPE, check=False)
     os.close(writing)
     assert (gone.returncode, gone.stderr) == (141, b"")
