@@ -24,13 +24,16 @@ def archive(root: Path, tmp_path: Path) -> Path:
     mails = [mail for mail, _outcome in nasty()][:50]
     changed = builders.report(2, builders.policy(failures=[builders.failure()]))
     mails += [builders.mail(number=2), builders.mail(builders.gzipped(builders.document(changed)))]
+    # The second of these is about the delivery of the first.
+    single = [builders.report(number, builders.policy(successful=1)) for number in (400, 401)]
+    mails += [builders.mail(builders.gzipped(builders.document(one))) for one in single]
     builders.write_mbox(folder / "nasty.mbox", mails)
     return folder
 
 
 def seen(database: str, view: Table) -> list[tuple[Any, ...]]:
     engine = open_engine(database)
-    columns = [column for column in view.columns if column.name != "report_pk"]
+    columns = [column for column in view.columns if column.name not in ("report_pk", "first_at", "last_at")]
     with engine.connect() as connection:
         found = sorted((tuple(row) for row in connection.execute(select(*columns))), key=repr)
     engine.dispose()
