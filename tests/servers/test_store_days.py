@@ -208,6 +208,7 @@ def test_policies_seen_are_the_same_whether_or_not_the_sender_lists_hosts(engine
         builders.report(1, sts("testing", mx_host=builders.ABSENT), organization_name="Microsoft"),
         builders.report(5, sts("enforce")),
         builders.report(6, builders.policy("other.example")),
+        builders.report(20_000, sts("none"), organization_name="From the future"),
     )
     found = seen.policies_seen(engine, FIRST, ["example.com"])
     assert [(one.first.day, one.last.day, one.reports) for one in found["example.com"]] == [(6, 6, 1), (1, 2, 2)]

@@ -171,7 +171,7 @@ def words(html: str) -> str:
 def test_the_first_page_says_that_all_is_well(engine: Engine, tmp_path: Path) -> None:
     found = written(engine, month(), tmp_path / "site")
     assert "Nothing. No sender reports a failure of the last 7 days." in found["index.html"]
-    assert "60 reports from 2 senders on 1 domain" in found["index.html"]
+    assert "60 reports from 2 senders on 1 domain, the last of 2024-01-30 . ○ 31 days ago" in found["index.html"]
     assert "no failures" in found["index.html"]
     assert "Everything that came in these days was read and is counted." in found["index.html"]
     assert "Written 2024-03-01 06:30 UTC" in found["index.html"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from sqlalchemy import Engine, Subquery, Text, cast, func, select
@@ -48,6 +48,8 @@ class Reason:
 def policies_since(since: date) -> Subquery:
     """The view `policy_seen` over the reports since a UTC day, where the view itself reads all that there are.
 
+    A report that is dated beyond tomorrow is left out: it would have seen the latest policy for ever.
+
     `first` and `last` are the moments at which the first and the last report of these starts.
     """
     report, policy = tables.report.c, tables.policy.c
@@ -61,7 +63,11 @@ def policies_since(since: date) -> Subquery:
     return (
         select(*key, first.label("first"), last.label("last"), func.count().label("reports"))
         .join_from(tables.report, tables.policy, policy.report_pk == report.pk)
-        .where(report.conflicts_with.is_(None), report.start_datetime >= datetime.combine(since, time()))
+        .where(
+            report.conflicts_with.is_(None),
+            report.start_datetime >= datetime.combine(since, time()),
+            report.start_datetime < datetime.now(UTC).replace(tzinfo=None) + timedelta(days=1),
+        )
         .group_by(*key)
         .subquery()
     )

@@ -27,6 +27,9 @@ RECENT: Final = 7
 REGULAR: Final = 5
 """Reports of a sender in the period, from which on its silence is news."""
 
+STALE: Final = 4
+"""Days without any report, from which on the first page says so."""
+
 LOOK: Final = 8
 """Failures that are named at the top of the first page; the domains' pages have all."""
 
@@ -196,6 +199,11 @@ class Overview:
         """Those about one domain, the latest first."""
         about = [one for one in self.reports.values() if domain.name in one.domains]
         return sorted(about, key=lambda one: (one.day, one.pk), reverse=True)
+
+    @property
+    def age(self) -> int:
+        """Days since the latest report."""
+        return (self.written.date() - self.days.last).days if self.days.reports else 0
 
     @property
     def silent(self) -> tuple[SenderView, ...]:
