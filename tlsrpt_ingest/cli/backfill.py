@@ -65,7 +65,8 @@ def backfill(  # noqa: PLR0913 - click has a parameter for each option
     """
     tally = Tally()
     places = [(path, _account(setting, path, folders) or open_path(path)) for path in paths]
-    octets = {path: None if isinstance(place, Imap) else place.octets_total for path, place in places}
+    # A pipe brings one mail.
+    octets = {path: None if isinstance(place, Imap) else place.octets_total for path, place in places if path != "-"}
     with (
         closing(workers(jobs, cluster, octets)) as judges,
         database(setting, database_url, dry_run=dry_run) as engine,

@@ -15,18 +15,22 @@ LITTLE: Final = 4 * MIB
 """Octets that are judged before other processes would have begun."""
 
 
+ENOUGH: Final = 8
+"""Processes for which one that writes is too slow already; each more would only hold what waits to be written."""
+
+
 def jobs_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The two options."""
     jobs = click.option(
         "--jobs",
         type=click.IntRange(min=1),
         metavar="N",
-        help="Read with N processes; one more writes. Default: as many as there are processors.",
+        help=f"Judge with N processes; one more writes. Default: one for each processor, {ENOUGH} at most.",
     )
     cluster = click.option(
         "--cluster",
         metavar="URL",
-        help="Read with the workers of the Dask scheduler at URL (tcp://HOST:8786); needs the extra [cluster].",
+        help="Judge with the workers of the Dask scheduler at URL (tcp://HOST:8786); needs the extra [cluster].",
     )
     return jobs(cluster(command))
 
@@ -41,13 +45,13 @@ def workers(jobs: int | None, cluster: str | None, places: Mapping[str, int | No
     if cluster:
         return _cluster(cluster, places)
     much = None in places.values() or sum(filter(None, places.values())) > LITTLE
-    count = jobs or (processors() if much else 1)
+    count = jobs or (min(processors(), ENOUGH) if much else 1)
     return _processes(count) if count > 1 else Here()
 
 
 def when_much() -> Workers:
     """Processes beside this one, once there is more than a little to judge: most polls find next to nothing."""
-    count = processors()
+    count = min(processors(), ENOUGH)
     return WhenMuch(partial(_processes, count)) if count > 1 else Here()
 
 
