@@ -15,7 +15,7 @@ from tlsrpt_ingest.store.prepared import Prepared, poorer, prepare
 from tlsrpt_ingest.store.reports import KEYS
 from tlsrpt_ingest.store.speaking import is_of_the_data, speaking
 from tlsrpt_ingest.store.transaction import Transaction
-from tlsrpt_ingest.store.writer import TooLarge
+from tlsrpt_ingest.store.writer import TooLarge, mark
 
 
 def record(engine: Engine, deliveries: Sequence[Delivery], now: datetime | None = None) -> list[Outcome]:
@@ -42,11 +42,16 @@ def known(engine: Engine, items: Collection[bytes]) -> dict[bytes, list[Outcome]
     """The outcomes of the parts of those items (by `Delivery.item`) that the ledger has; what it has not is missing."""
     found: dict[bytes, list[Outcome]] = {}
     keys = sorted(set(items))
-    delivery = tables.delivery.c
+    # For the driver: SQLAlchemy takes three times as long to spell a list.
+    one = mark(engine.dialect.name)
     with speaking(engine), engine.connect() as connection:
         for start in range(0, len(keys), KEYS):
-            asked = select(delivery.item, delivery.outcome).where(delivery.item.in_(keys[start : start + KEYS]))
-            for item, outcome in connection.execute(asked.order_by(delivery.item, delivery.part)):
+            some = tuple(keys[start : start + KEYS])
+            # Marks, and no value.
+            asked = (
+                f"SELECT item, outcome FROM delivery WHERE item IN ({', '.join([one] * len(some))}) ORDER BY item, part"  # noqa: S608
+            )
+            for item, outcome in connection.exec_driver_sql(asked, some):
                 found.setdefault(item, []).append(Outcome(outcome))
     return found
 

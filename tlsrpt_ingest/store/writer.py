@@ -84,7 +84,7 @@ class Writer:
     def execute(self, statement: str, rows: list[Row]) -> None:
         """Execute a statement, that has {0} where a value goes, once a row."""
         if rows:
-            self._connection.exec_driver_sql(statement.format(_mark(self._dialect)), rows)
+            self._connection.exec_driver_sql(statement.format(mark(self._dialect)), rows)
 
     def check_packets(self, values: Iterable[bytes | None]) -> None:
         """Refuse what MariaDB would refuse by hanging up: a statement larger than max_allowed_packet."""
@@ -140,7 +140,8 @@ def _ranges(pks: Sequence[int]) -> list[tuple[int, int]]:
     return [(pks[start], pks[end - 1]) for start, end in zip(starts, [*starts[1:], len(pks)], strict=True)]
 
 
-def _mark(dialect: str) -> str:
+def mark(dialect: str) -> str:
+    """Where a value goes, in a statement for the driver."""
     return "?" if dialect == "sqlite" else "%s"
 
 
@@ -148,7 +149,7 @@ def _mark(dialect: str) -> str:
 def _insert_statement(name: str, dialect: str, rows: int, *, new: bool) -> str:
     """An INSERT of so many rows for the driver: SQLAlchemy's own executemany costs half as much again."""
     columns = tables.metadata.tables[name].c.keys()
-    marks = ", ".join([f"({', '.join([_mark(dialect)] * len(columns))})"] * rows)
+    marks = ", ".join([f"({', '.join([mark(dialect)] * len(columns))})"] * rows)
     leave = "ON DUPLICATE KEY UPDATE pk = pk" if dialect == "mariadb" else "ON CONFLICT DO NOTHING"
     # Names of our own tables and columns, and no value.
     return f"INSERT INTO {name} ({', '.join(columns)}) VALUES {marks}" + (f" {leave}" if new else "")  # noqa: S608
