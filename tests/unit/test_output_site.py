@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from tests import builders
 from tests.deliveries import delivery, moment, rejected
 from tlsrpt_ingest.errors import Misconfigured, Unavailable
-from tlsrpt_ingest.output.site import charts, content, pages
+from tlsrpt_ingest.output.site import charts, names, pages
 from tlsrpt_ingest.output.site.folder import open_folder
 from tlsrpt_ingest.output.site.writing import write_site
 from tlsrpt_ingest.store import published, schema
@@ -69,7 +69,7 @@ def test_where_a_policy_stands_on_the_axis() -> None:
 
 
 def test_no_name_leads_out_of_the_folder_or_to_another_ones_page() -> None:
-    names = [
+    strange = [
         "example.org",
         "EXAMPLE.org",
         "example.org.",
@@ -80,8 +80,8 @@ def test_no_name_leads_out_of_the_folder_or_to_another_ones_page() -> None:
         "\u202egro.elpmaxe",
         None,
     ]
-    files = [content.domain_page(name) for name in names]
-    assert len(set(files)) == len(names)
+    files = [names.domain_page(name) for name in strange]
+    assert len(set(files)) == len(strange)
     assert all(re.fullmatch(r"domain-[a-z0-9._-]{4,120}\.html", file) for file in files)
     assert not any("/" in file or ".." in file for file in files)
 

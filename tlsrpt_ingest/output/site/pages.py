@@ -17,8 +17,8 @@ from markupsafe import Markup
 
 from tlsrpt_ingest import __version__
 from tlsrpt_ingest.output import show
-from tlsrpt_ingest.output.site import charts, content
-from tlsrpt_ingest.output.site.content import DomainView, Overview
+from tlsrpt_ingest.output.site import charts, content, names
+from tlsrpt_ingest.output.site.facts import DomainView, Overview
 from tlsrpt_ingest.output.site.folder import MARK
 from tlsrpt_ingest.output.summary import rate
 from tlsrpt_ingest.output.text import CELL, clean
@@ -65,6 +65,7 @@ def _environment() -> Environment:
         mark=Markup(f'{MARK} {__version__}">'),  # noqa: S704 - as above
         charts=charts,
         content=content,
+        names=names,
         line_end=Markup("\n"),
         explain_policy_type=explain_policy_type,
         meaning=show.meaning,

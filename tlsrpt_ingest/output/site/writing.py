@@ -11,8 +11,9 @@ from sqlalchemy import Engine
 
 from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.output.site import content, pages
-from tlsrpt_ingest.output.site.content import DomainView, Shown
+from tlsrpt_ingest.output.site.facts import DomainView, Shown
 from tlsrpt_ingest.output.site.folder import Folder, open_folder
+from tlsrpt_ingest.output.site.names import report_page
 from tlsrpt_ingest.rfc8460 import FailureDetail, Policy
 from tlsrpt_ingest.store import ask, kept, seen
 from tlsrpt_ingest.store.days import Days, DomainDays, days, period
@@ -96,7 +97,7 @@ def _reports(engine: Engine, folder: Folder, summed: Days) -> dict[int, Shown]:
         room -= len(page.encode())
         if room < 0:
             break
-        folder.put(content.report_page(pk), page)
+        folder.put(report_page(pk), page)
         written[pk] = content.shown(report)
     return written
 
