@@ -5,10 +5,8 @@ With `judging` the one module that knows sources, mail, rfc8460 and store.
 
 import hashlib
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import Final, NamedTuple
@@ -23,32 +21,11 @@ from tlsrpt_ingest.sources.shard import Divisible, Shard
 from tlsrpt_ingest.store import record
 from tlsrpt_ingest.store.cap import capped
 from tlsrpt_ingest.store.prepared import Prepared
+from tlsrpt_ingest.tally import Tally
 from tlsrpt_ingest.trust import Trust
 from tlsrpt_ingest.workers import Here, Workers
 
-__all__ = ["Tally", "ingest", "item_key", "judge"]
-
-
-@dataclass(slots=True)
-class Tally:
-    """What became of a run's items: the counts behind the summary line, `--json` and the exit status."""
-
-    items: int = 0
-    """Messages and files read."""
-    outcomes: Counter[Outcome] = field(default_factory=Counter)
-    """Deliveries by outcome: one per report document, one for an item that holds none."""
-    deviations: Counter[str] = field(default_factory=Counter)
-    """Deviations by code, of reports that were recorded or conflicting."""
-    rejected: list[tuple[str, str]] = field(default_factory=list)
-    """Origin and reason of the first limits.REASONS rejected deliveries; the ledger has them all."""
-    seconds: float = 0.0
-    interrupted: bool = False
-    """Whether the run was told to stop before the source was read to its end."""
-
-    @property
-    def deliveries(self) -> int:
-        """All deliveries: the sum of the outcomes."""
-        return self.outcomes.total()
+__all__ = ["ingest", "item_key", "judge"]
 
 
 HERE: Final = Here()

@@ -5,14 +5,16 @@ Pure but for the functions that are handed in; goes to other processes with them
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tlsrpt_ingest.config import Trust as Wanted
 from tlsrpt_ingest.errors import Unreadable
-from tlsrpt_ingest.mail.authentication import Vouching
-from tlsrpt_ingest.mail.dkim_signature import Keys
 from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.verdict import Authentication, Verdict
+
+if TYPE_CHECKING:
+    from tlsrpt_ingest.mail.authentication import Vouching
+    from tlsrpt_ingest.mail.dkim_signature import Keys
 
 NAMED: Final = 3
 """Domains named in a reason."""
@@ -23,17 +25,19 @@ class Trust:
     """What is asked, and who is asked about it."""
 
     wanted: Wanted = field(default_factory=Wanted)
-    keys: Keys | None = None
+    keys: "Keys | None" = None
     """How DKIM keys are looked up; None where signatures are not verified (an archive's keys are long gone)."""
     mx: Callable[[str], Sequence[str] | None] | None = None
     """The MX hosts of a domain, None where the DNS does not answer."""
     cap: int | None = None
     """How many reports of a sender about one day count; None for any number."""
 
-    def vouching(self, octets: bytes) -> Vouching | None:
+    def vouching(self, octets: bytes) -> "Vouching | None":
         """What there is to say about a message's signatures; None where nobody wants to know."""
         if self.keys is None and not self.wanted.authserv_ids and self.wanted.require == "none":
             return None
+        from tlsrpt_ingest.mail.authentication import Vouching  # noqa: PLC0415 - only where there is a message
+
         return Vouching(octets, frozenset(self.wanted.authserv_ids), self.keys)
 
     def refusal(self, domains: Iterable[str | None], one: Authentication | None) -> tuple[Outcome, Unreadable] | None:

@@ -35,12 +35,13 @@ from tests.imap_double import Client, Message, Server
 from tlsrpt_ingest import limits
 from tlsrpt_ingest.config import After, Imap, Secret
 from tlsrpt_ingest.errors import IngestError
-from tlsrpt_ingest.ingest import Tally, ingest
+from tlsrpt_ingest.ingest import ingest
 from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.sources import imap, imap_after, imap_read, imap_session
 from tlsrpt_ingest.store import schema
 from tlsrpt_ingest.store.engine import open_engine
 from tlsrpt_ingest.store.messages import Messages
+from tlsrpt_ingest.tally import Tally
 
 REPORTS = 4
 ROTTEN = 2

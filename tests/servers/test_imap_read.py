@@ -16,12 +16,13 @@ from tests.servers.dovecot import PASSWORD, Dovecot, User
 from tests.servers.proxy import Proxy
 from tlsrpt_ingest.config import Imap, parse
 from tlsrpt_ingest.errors import LoginRefused, Misconfigured, Unavailable
-from tlsrpt_ingest.ingest import Tally, ingest
+from tlsrpt_ingest.ingest import ingest
 from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.sources.imap import imap_sources
 from tlsrpt_ingest.store import schema
 from tlsrpt_ingest.store.engine import open_engine
 from tlsrpt_ingest.store.messages import Messages
+from tlsrpt_ingest.tally import Tally
 
 ENVIRONMENT = {"IMAP_PASSWORD": PASSWORD}
 

@@ -7,12 +7,13 @@ import pytest
 from tests import builders
 from tlsrpt_ingest import limits
 from tlsrpt_ingest.errors import Unavailable
-from tlsrpt_ingest.ingest import Tally, ingest
+from tlsrpt_ingest.ingest import ingest
 from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.sources import Item
 from tlsrpt_ingest.sources.memory import MemorySource
 from tlsrpt_ingest.store import schema
 from tlsrpt_ingest.store.engine import open_engine
+from tlsrpt_ingest.tally import Tally
 
 
 def test_what_was_committed_before_the_source_went_away_is_told(sqlite: str) -> None:

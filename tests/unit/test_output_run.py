@@ -5,11 +5,11 @@ from collections import Counter
 
 import pytest
 
-from tlsrpt_ingest.ingest import Tally
 from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.output.progress import progress
 from tlsrpt_ingest.output.tally import as_json, one_line
 from tlsrpt_ingest.output.terminal import open_console
+from tlsrpt_ingest.tally import Tally
 
 TALLY = Tally(
     items=5,

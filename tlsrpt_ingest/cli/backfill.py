@@ -18,7 +18,6 @@ from tlsrpt_ingest.cli.stopping import Stopping
 from tlsrpt_ingest.cli.trust import trust
 from tlsrpt_ingest.config import Imap
 from tlsrpt_ingest.errors import Misconfigured
-from tlsrpt_ingest.ingest import Tally
 from tlsrpt_ingest.sources import Item, Source
 from tlsrpt_ingest.sources.files import open_path
 from tlsrpt_ingest.sources.memory import MemorySource
@@ -28,6 +27,7 @@ from tlsrpt_ingest.sources.source import Mailbox
 from tlsrpt_ingest.store import ask
 from tlsrpt_ingest.store.engine import write_much
 from tlsrpt_ingest.store.messages import Messages
+from tlsrpt_ingest.tally import Tally
 
 log = logging.getLogger(__name__)
 

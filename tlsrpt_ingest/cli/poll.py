@@ -23,11 +23,12 @@ from tlsrpt_ingest.cli.stopping import Stopping
 from tlsrpt_ingest.cli.trust import trust
 from tlsrpt_ingest.config import Imap
 from tlsrpt_ingest.errors import IngestError, Misconfigured, Unavailable
-from tlsrpt_ingest.ingest import Tally
 from tlsrpt_ingest.outcome import Outcome
+from tlsrpt_ingest.sources.begun import begun
 from tlsrpt_ingest.sources.imap import imap_sources
 from tlsrpt_ingest.sources.imap_idle import Idler
 from tlsrpt_ingest.store.messages import Messages
+from tlsrpt_ingest.tally import Tally
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +137,7 @@ def _poll(
         for account in accounts:
             try:
                 sources = imap_sources(account, setting.environment, Messages(engine), change=change)
-                run(sources, engine, stop, tally, alive, trust=asked, workers=judges)
+                run(begun(sources), engine, stop, tally, alive, trust=asked, workers=judges)
             except (Unavailable, Misconfigured) as failure:
                 failures.append(failure)
             if stop():
