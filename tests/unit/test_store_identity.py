@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tests import builders
 from tlsrpt_ingest.rfc8460 import read
 from tlsrpt_ingest.store.identity import identifying_fields
-from tlsrpt_ingest.store.rows import report_rows
+from tlsrpt_ingest.store.json_text import dumps
+from tlsrpt_ingest.store.rows import report_rows, strings
 
 
 def of(body: builders.JsonObject) -> bytes:
@@ -67,3 +68,8 @@ def test_the_identifying_fields_are_what_json_makes_of_them(
     expected = json.dumps([name, report_id, start, end, sorted({domain for domain in domains if domain})])
     stamps = (moment[:26].replace("T", " ") for moment in (start, end))
     assert identifying_fields(name, report_id, next(stamps), next(stamps), domains) == expected.encode()
+
+
+@given(st.lists(TEXTS).map(tuple))
+def test_an_array_of_strings_is_what_json_makes_of_it(texts: tuple[str, ...]) -> None:
+    assert strings(texts) == dumps(texts)

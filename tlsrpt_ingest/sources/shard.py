@@ -11,11 +11,13 @@ from typing import Final, Protocol, Self, runtime_checkable
 
 from tlsrpt_ingest.errors import Unavailable
 from tlsrpt_ingest.limits import MIB
-from tlsrpt_ingest.sources import archive, mbox
 from tlsrpt_ingest.sources.source import Item, Source
 
 OCTETS: Final = 2 * MIB
 """Of one shard: 250 to 500 messages of the common senders. Half as much costs a tenth more, for less to wait for."""
+
+BLOCK: Final = 64 * 1024
+"""Octets read at once: so few that malloc hands out the same memory again, and asks the kernel for none."""
 
 _NOATIME: Final[int] = getattr(os, "O_NOATIME", 0)
 """Linux: reading does not count as a look. Mail readers tell new mail in an mbox by its time of access."""
@@ -38,6 +40,9 @@ class Shard:
 
     def items(self) -> Iterator[Item]:
         """The messages, as `FileSource.items` has them. Raises Unavailable where the mbox is not there any more."""
+        # Not at the top: a poll with nothing to do would pay for it.
+        from tlsrpt_ingest.sources import archive, mbox  # noqa: PLC0415 - as said
+
         try:
             raw = opened(Path(self.path), follow=self.follow)
         except OSError as error:
@@ -54,7 +59,7 @@ class Shard:
                 left -= len(octets)
                 return octets
 
-            found = mbox.messages(read, mbox.BLOCK, self.begin, self.end)
+            found = mbox.messages(read, BLOCK, self.begin, self.end)
             yield from archive.whole(archive.mbox_items(found, self.origin), self.origin, Path(self.path).name)
 
     def behind(self, item: Item) -> Self:
