@@ -30,7 +30,7 @@ class Found(NamedTuple):
 
     key: bytes
     deliveries: Sequence[Prepared]
-    """None where the ledger has the item's final outcome."""
+    """Empty where the ledger has the item's final outcome."""
 
 
 @dataclass(frozen=True, slots=True)

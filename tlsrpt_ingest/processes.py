@@ -74,6 +74,8 @@ class Elsewhere:
             failed: Future[R] = Future()
             failed.set_exception(death)
             return failed
+        except OSError as error:
+            raise Unavailable(f"no worker can be started or reached: {error}; try --jobs 1") from error
 
     def _revive(self, task: object, deaths: int, death: BrokenExecutor) -> None:
         """Have workers again. Raises Unavailable where that is of no use."""
@@ -96,7 +98,7 @@ class Processes(Elsewhere):
             super().__init__(_executor(count, fork=fork), count)
             if fork:  # now, and not with the first task
                 self._executor.submit(os.getpid).result()
-        except (OSError, NotImplementedError) as error:
+        except (OSError, NotImplementedError) as error:  # the latter where there are no semaphores
             raise Unavailable(f"no other process can be started: {error}; try --jobs 1") from error
 
     def _revive(self, task: object, deaths: int, death: BrokenExecutor) -> None:

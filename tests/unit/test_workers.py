@@ -90,6 +90,16 @@ def test_an_error_of_a_worker_is_raised_in_its_place(processes: Processes) -> No
     assert done == [0, 1, 2, 3, 4]
 
 
+def test_where_no_process_can_be_started_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fork", no_memory)
+    with pytest.raises(Unavailable, match=r"Cannot allocate memory.*--jobs 1"):
+        Processes(2)
+
+
+def no_memory() -> int:
+    raise OSError(12, "Cannot allocate memory")
+
+
 def collect(done: list[int], results: Iterator[tuple[list[int], Result]]) -> None:
     for _task, result in results:
         done += result.numbers
