@@ -47,10 +47,8 @@ def known(engine: Engine, items: Collection[bytes]) -> dict[bytes, list[Outcome]
     with speaking(engine), engine.connect() as connection:
         for start in range(0, len(keys), KEYS):
             some = tuple(keys[start : start + KEYS])
-            # Marks, and no value.
-            asked = (
-                f"SELECT item, outcome FROM delivery WHERE item IN ({', '.join([one] * len(some))}) ORDER BY item, part"  # noqa: S608
-            )
+            marks = ", ".join([one] * len(some))
+            asked = f"SELECT item, outcome FROM delivery WHERE item IN ({marks}) ORDER BY item, part"  # noqa: S608 - marks
             for item, outcome in connection.exec_driver_sql(asked, some):
                 found.setdefault(item, []).append(Outcome(outcome))
     return found
