@@ -44,6 +44,19 @@ def test_aliases_several_strings_and_other_records_do_no_harm(setup: Setup) -> N
     assert "www.hoster.test" in words["policy-fetched"]
 
 
+def test_a_wildcard_for_all_names_is_no_record_gone_wrong(setup: Setup) -> None:
+    """Such an SPF record has "sts" in it, and is no try at MTA-STS."""
+    setup.txt("_mta-sts", "v=spf1 a:hosts.solarmora.com include:mta-sts.lists.test -all")
+    setup.records.pop(f"mta-sts.{DOMAIN}")
+    assert setup.codes() == {"sts-none"}
+
+
+@pytest.mark.parametrize("text", ["V=STSv1; id=1", " v=STSv1; id=1", "v=STS1;id=1", "STSv1; id=1", "v = stsv1; id=1"])
+def test_a_record_gone_wrong_at_its_beginning(setup: Setup, text: str) -> None:
+    setup.txt("_mta-sts", text)
+    assert setup.codes() == {"sts-version"}
+
+
 RECORDS: dict[str, Callable[[Setup], object]] = {
     "tlsrpt-missing": lambda setup: setup.records.pop(f"_smtp._tls.{DOMAIN}"),
     "tlsrpt-several": lambda setup: setup.txt(

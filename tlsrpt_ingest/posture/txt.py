@@ -1,5 +1,6 @@
 """Looking up the TXT record of RFC 8460 or RFC 8461 at its name: one, not none and not several."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
@@ -38,8 +39,7 @@ class Txt(Generic[Parsed]):
         if len(texts) > 1:
             yield found(self.name, f"{self.codes}-several", f"{len(texts)} records begin with {self.version}")
             return
-        word = self.version.removeprefix("v=").removesuffix("v1").lower()
-        texts = texts or [text for text in self.answer.values if word in text.lower()][:1]
+        texts = texts or [text for text in self.answer.values if self._resembles(text)][:1]
         if not texts:
             return
         self.text = texts[0]
@@ -50,6 +50,11 @@ class Txt(Generic[Parsed]):
             return
         if self.answer.ttl > DAY:
             yield found(self.name, "ttl-long", f"its TTL is {self.answer.ttl} seconds")
+
+    def _resembles(self, text: str) -> bool:
+        """Whether it was meant to be the record: has its word, which `v=spf1 a:hosts...` of a wildcard has not."""
+        word = re.escape(self.version.removeprefix("v=").removesuffix("v1"))
+        return re.search(rf"(?<![\w.-]){word}(?![a-uw-z.-])", text, re.IGNORECASE) is not None
 
     @property
     def missing(self) -> bool:
