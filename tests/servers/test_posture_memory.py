@@ -245,6 +245,15 @@ def test_reports_are_asked_to_come_where_the_config_says_that_we_take_them(setup
     assert f"value  v=TLSRPTv1; rua=mailto:tlsrpt@{DOMAIN},https://tlsrpt.{DOMAIN}/v1\n" in printed
 
 
+def test_a_policy_that_cannot_be_read_may_be_an_enforcing_one(setup: Setup) -> None:
+    setup.host.status = 503
+    printed = " ".join(setup.text("--recommend", DOMAIN).split())
+    assert "mode: testing" in printed
+    assert "cannot be read" in printed
+    assert "If its mode is enforce" in printed
+    assert "Mode testing first" not in printed
+
+
 def test_json_of_a_recommendation(setup: Setup) -> None:
     (found,) = setup.run("--recommend", DOMAIN)
     assert [record["name"] for record in found["records"]] == [f"_smtp._tls.{DOMAIN}", f"_mta-sts.{DOMAIN}"]

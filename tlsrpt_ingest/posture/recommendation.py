@@ -106,6 +106,12 @@ def _policy(published: Published, ready: Readiness | None) -> tuple[Policy, str]
     """The next policy, and why this mode."""
     present = published.policy
     mx = _mx(published)
+    if present is None and published.sts_record is not None:
+        why = (
+            "Mode testing, because the policy of now cannot be read, as `posture` says. If its mode is enforce, this "
+            "would take the protection away: mend what is wrong first, then ask again."
+        )
+        return Policy("testing", TESTING_MAX_AGE, mx), why
     if present is None or present.mode == "none":
         why = "Mode testing first: senders report what enforce would have held back, and deliver all the same."
         return Policy("testing", TESTING_MAX_AGE, mx), why
