@@ -223,6 +223,13 @@ def test_health(serving: Serving) -> None:
     assert serving.post(body(7), JSON, "/healthz").status == 201
 
 
+@pytest.mark.parametrize("target", ["/", "//", "/%0A", "/a%0d%0ab", "/%00", "/%ff", "http://elsewhere.test/v1", "*"])
+def test_any_path(serving: Serving, target: str) -> None:
+    answered = serving.post(b"no report", path=target)
+    assert (answered.status, answered.body.partition(":")[0]) == (400, "rejected")
+    assert serving.ask("GET", target).status == 405
+
+
 def test_a_strangers_text_is_clean_in_log_and_ledger(serving: Serving, url: str) -> None:
     with serving.open() as connection:
         connection.sendall(

@@ -10,7 +10,8 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from tlsrpt_ingest import limits
 from tlsrpt_ingest.config import Receive
@@ -72,9 +73,21 @@ def application(settings: Receive, recorder: Recorder, ready: Callable[[], None]
     lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]] = life
     routes = [
         Route(HEALTH_PATH, endpoint.health, methods=["GET"]),
-        Route("/{path:path}", endpoint.post, methods=["POST"]),
+        _EveryPath("/", endpoint.post, methods=["POST"]),
     ]
     return Door(Starlette(routes=routes, lifespan=lifespan))
+
+
+class _EveryPath(Route):
+    """A route for all that may stand as the target: `{path:path}` ends at %0A, and begins with a slash only.
+
+    An absolute URI may stand there too (RFC 9112 section 3.2.2).
+    """
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether the method is right, then; else 405."""
+        right = scope["method"] in (self.methods or ())
+        return Match.FULL if right else Match.PARTIAL, {"endpoint": self.endpoint, "path_params": {}}
 
 
 class _Endpoint:
