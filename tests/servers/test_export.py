@@ -103,7 +103,8 @@ def test_no_cell_is_a_formula_and_numbers_are_numbers(url: str) -> None:
     assert all(cell.isprintable() for row in rows for cell in row.values())
     assert [row["failure_reason_code"] for row in rows[::2]] == [
         *(f"'{clean(one)}" for one in FORMULAS[:8]),
-        *map(clean, FORMULAS[8:]),
+        "x\";' =1",
+        *map(clean, FORMULAS[9:]),
     ]
     for row in rows:
         for cell in row.values():
@@ -111,6 +112,20 @@ def test_no_cell_is_a_formula_and_numbers_are_numbers(url: str) -> None:
     assert [row["failed_session_count"] for row in rows[2:4]] == ["1", "1"]
     assert rows[0]["receiving_ip"] == ""
     assert rows[0]["start_datetime"] == "2024-01-01T00:00:00Z"
+
+
+def test_no_cell_is_a_formula_where_a_spreadsheet_splits_at_semicolons(sqlite: str) -> None:
+    engine = open_engine(sqlite)
+    schema.upgrade(engine)
+    nasty = 'x;=1+1; @SUM(1);a;"=2'
+    policy = builders.policy(policy_string=[nasty, "v=STSv1; id=1;"])
+    record(engine, [delivery(0, builders.report(0, policy, organization_name=nasty))])
+    engine.dispose()
+    text = exported(sqlite, What.POLICIES, Format.CSV).decode()
+    cells = [cell for line in csv.reader(text.splitlines(), delimiter=";") for cell in line]
+    assert len(cells) > 10
+    assert not any(cell.strip('" ').startswith(("=", "+", "-", "@")) for cell in cells)
+    assert "v=STSv1; id=1;" in text
 
 
 def test_parquet_is_read_by_pyarrow_and_by_duckdb(url: str, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -20,6 +21,9 @@ GROUP_OCTETS: Final = 64 * limits.MIB
 
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """How a cell begins that a spreadsheet computes: the characters of OWASP's "CSV Injection", and their wide forms."""
+
+_SPLIT: Final = re.compile(rf";(?=[\"\s]*[{re.escape(''.join(FORMULA))}])")
+"""Where a spreadsheet begins a cell that computes, if it splits at semicolons: Excel does in half of Europe."""
 
 
 class Format(StrEnum):
@@ -58,7 +62,7 @@ def _cell(value: Any) -> Any:
     if value is None or isinstance(value, int):
         return value
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    cleaned = clean(text, limits.TEXT)
+    cleaned = _SPLIT.sub(";'", clean(text, limits.TEXT))
     # Also where only the cleaning hides how it began: "\t=" is a tab to whoever undoes it.
     return f"'{cleaned}" if cleaned.startswith(FORMULA) or text.startswith(FORMULA) else cleaned
 
