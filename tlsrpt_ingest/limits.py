@@ -152,7 +152,7 @@ ALERTS_LISTED: Final = 20
 """Alerts that one message tells in full; it says how many more there are, and how to see them."""
 
 SERIES: Final = 100
-"""Domains that have time series of their own in the metrics, those with most sessions; the others share "other"."""
+"""Domains that have time series of their own in the metrics, those with most reports; the others share "other"."""
 
 SIGNED_MESSAGE: Final = 10 * MIB
 """A message whose DKIM signature is verified: the ten megabytes that RFC 8460 section 5.3 calls a common limit. Larger

@@ -112,6 +112,17 @@ def test_labels_come_from_closed_sets_whatever_a_stranger_writes(sqlite: str) ->
     engine.dispose()
 
 
+def test_no_claim_of_a_stranger_takes_the_series_of_a_domain(sqlite: str) -> None:
+    engine = open_engine(sqlite)
+    schema.upgrade(engine)
+    claims = [builders.policy(f"d{number:04}.example", successful=10**12) for number in range(limits.SERIES)]
+    mine = [builders.report(day, builders.policy("mine.example", successful=1)) for day in (0, 1)]
+    record(engine, [delivery(at, report) for at, report in enumerate([builders.report(0, *claims), *mine])])
+    found = samples(metrics.text(metrics.collect(engine, NOW)))
+    assert found["tlsrpt_sessions"][("mine.example", "sts", "successful")] == 2
+    engine.dispose()
+
+
 def test_an_empty_database(sqlite: str) -> None:
     engine = open_engine(sqlite)
     schema.upgrade(engine)

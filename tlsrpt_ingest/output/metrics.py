@@ -1,7 +1,7 @@
 """The Prometheus text file for node_exporter's textfile collector.
 
 Everything is a gauge over the last DAYS days: totals of the database shrink when it is pruned, and a counter that
-shrinks is one that has started anew. Labels come from closed sets: host names of the domains with most sessions, types
+shrinks is one that has started anew. Labels come from closed sets: host names of the domains with most reports, types
 of RFC 8460, outcomes, commands, kinds of alerts; what is not among them is "other".
 """
 

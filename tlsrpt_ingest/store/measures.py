@@ -59,15 +59,16 @@ def measure(engine: Engine, now: datetime, days: int) -> Measures:
 
 
 def _domains(connection: Connection, within: Sequence[ColumnElement[bool]]) -> list[str]:
-    """The domains with most sessions, at most limits.SERIES; what is no host name is none of them."""
+    """The domains with most reports, at most limits.SERIES; what is no host name is none of them."""
     policy = tables.policy.c
     sessions = _sum(policy.total_successful_session_count) + _sum(policy.total_failure_session_count)
+    # A count of sessions is any stranger's claim, a report has to come.
     rows = connection.scalars(
         select(policy.policy_domain)
         .join(tables.report, policy.report_pk == tables.report.c.pk)
         .where(*within, policy.policy_domain.is_not(None))
         .group_by(policy.policy_domain)
-        .order_by(sessions.desc(), policy.policy_domain)
+        .order_by(func.count().desc(), sessions.desc(), policy.policy_domain)
         .limit(limits.SERIES)
     )
     return [domain for domain in rows if host_name(domain) == domain]
