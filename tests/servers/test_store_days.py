@@ -144,6 +144,18 @@ def test_inventing_names_does_not_take_memory(engine: Engine, monkeypatch: pytes
     assert total == 8, "nothing is left out of the sums"
 
 
+def test_no_number_of_made_up_result_types_hides_those_of_the_rfc(engine: Engine) -> None:
+    made_up = [builders.failure(f"type-{at}") for at in range(2 * days_of.RESULT_TYPES)]
+    keep(
+        engine,
+        builders.report(0, builders.policy(failures=made_up)),
+        builders.report(1, builders.policy(failures=[builders.failure("certificate-expired")])),
+    )
+    (domain,) = days(engine, FIRST, FIRST + timedelta(days=9)).domains
+    assert sum(domain.failures["certificate-expired"]) == 1
+    assert sum(domain.failures[days_of.OTHER]) == days_of.RESULT_TYPES
+
+
 def test_the_period_ends_with_the_latest_report_that_can_be(engine: Engine) -> None:
     assert period(engine, NOW, 180) == (date(2024, 2, 3), date(2024, 3, 1)), "nothing yet"
     keep(engine, builders.report(0), builders.report(40), builders.report(20_000))

@@ -14,14 +14,15 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Engine, Result, Select, func, select
 
+from tlsrpt_ingest.rfc8460 import terms
 from tlsrpt_ingest.store import tables
 from tlsrpt_ingest.store.speaking import speaking
 
 DOMAINS: Final = 500
 SENDERS: Final = 100
-RESULT_TYPES: Final = 20
-"""Domains and senders that are told apart, those with the most reports, and result types of a domain, the first that
-come (RFC 8460 has eleven). A stranger may invent names without end; whatever is beyond is counted as `others`."""
+RESULT_TYPES: Final = 10
+"""Domains and senders that are told apart, those with the most reports, and result types of a domain that RFC 8460 does
+not list, the first that come. A stranger may invent names without end; whatever is beyond is counted as `others`."""
 
 COUNT: Final = 10**12
 """The largest session count that enters a sum, as in the views."""
@@ -210,7 +211,7 @@ class _Survey:
     ) -> None:
         domain = self.domains.get(name, self.others)
         for found, sessions in details:
-            result_type = found if found in domain.failures or len(domain.failures) < RESULT_TYPES else OTHER
+            result_type = found if _told_apart(found, domain) else OTHER
             series = domain.failures.setdefault(result_type, [0] * self._count)
             series[(day - self._first).days] += sessions
             if sender not in self._known_senders:
@@ -221,6 +222,13 @@ class _Survey:
             kind.first = min(kind.first, day)
             if day >= kind.latest:
                 kind.latest, kind.report_pk = day, pk
+
+
+def _told_apart(result_type: str, domain: DomainDays) -> bool:
+    # Those of the RFC always: no number of invented ones hides them.
+    if result_type in terms.RESULT_TYPES or result_type in domain.failures:
+        return True
+    return sum(one not in terms.RESULT_TYPES for one in domain.failures) < RESULT_TYPES
 
 
 def _policies(connection: Connection, first: date, last: date) -> Result[Any]:
