@@ -6,7 +6,7 @@ and may have told it or not.
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -137,11 +137,6 @@ def release(engine: Engine, alerts: Sequence[Alert], now: datetime) -> None:
 
     with speaking(engine):
         persevering(once)
-
-
-def without(alert: Alert, outlet: str) -> Alert:
-    """The alert as it is once an outlet has been told everything of it."""
-    return replace(alert, untold=alert.untold - {outlet}, untold_over=alert.untold_over - {outlet})
 
 
 def _there(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:
