@@ -21,6 +21,8 @@ from tlsrpt_ingest.store.engine import open_engine
 from tlsrpt_ingest.store.record import record
 
 NOW = datetime(2024, 3, 1, 6, 30, tzinfo=UTC)
+TIMELY = datetime(2024, 1, 31, 6, 30, tzinfo=UTC)
+"""The morning after the last day of `month`."""
 MIB = 1 << 20
 
 
@@ -157,10 +159,10 @@ def month(*, failing: tuple[int, ...] = (), mode: str = "enforce", days: int = 3
     ]
 
 
-def written(engine: Engine, reports: list[dict[str, object]], path: Path) -> dict[str, str]:
+def written(engine: Engine, reports: list[dict[str, object]], path: Path, now: datetime = NOW) -> dict[str, str]:
     """The pages of these reports: the names without what makes them unique -> what a person reads."""
     record(engine, [delivery(0, report, item=at) for at, report in enumerate(reports)], moment("2024-01-20"))
-    write_site(engine, path, 180, NOW)
+    write_site(engine, path, 180, now)
     return {re.sub(r"-[0-9a-f]{16}", "", page.name): words(page.read_text(encoding="utf-8")) for page in path.iterdir()}
 
 
@@ -169,12 +171,12 @@ def words(html: str) -> str:
 
 
 def test_the_first_page_says_that_all_is_well(engine: Engine, tmp_path: Path) -> None:
-    found = written(engine, month(), tmp_path / "site")
+    found = written(engine, month(), tmp_path / "site", TIMELY)
     assert "Nothing. No sender reports a failure of the last 7 days." in found["index.html"]
-    assert "60 reports from 2 senders on 1 domain, the last of 2024-01-30 . ○ 31 days ago" in found["index.html"]
+    assert "60 reports from 2 senders on 1 domain, the last of 2024-01-30 ." in found["index.html"]
     assert "no failures" in found["index.html"]
     assert "Everything that came in these days was read and is counted." in found["index.html"]
-    assert "Written 2024-03-01 06:30 UTC" in found["index.html"]
+    assert "Written 2024-01-31 06:30 UTC" in found["index.html"]
     assert "It is in force, and well. Senders see mode enforce already" in found["domain-example.com.html"]
 
 
@@ -195,9 +197,24 @@ def test_a_new_failure_stands_first_with_what_to_do(engine: Engine, tmp_path: Pa
 
 
 def test_an_old_failure_is_no_news(engine: Engine, tmp_path: Path) -> None:
-    index = written(engine, month(failing=(10,)), tmp_path / "site")["index.html"]
+    index = written(engine, month(failing=(10,)), tmp_path / "site", TIMELY)["index.html"]
     assert "Nothing. No sender" in index
     assert "well since 2024-01-12" in index
+
+
+def test_where_nobody_reports_any_more_all_is_not_well(engine: Engine, tmp_path: Path) -> None:
+    index = written(engine, month(), tmp_path / "site")["index.html"]
+    assert "the last of 2024-01-30 . ○ 31 days ago" in index
+    assert "No report for 31 days What follows was so on 2024-01-30 ; nobody says how it is now." in index
+    assert "Nothing. No sender" not in index
+
+
+def test_failures_without_a_reason_are_news(engine: Engine, tmp_path: Path) -> None:
+    unexplained = builders.report(30, builders.policy("example.net", failed=3), report_id="30")
+    index = written(engine, [*month(failing=(29,)), unexplained], tmp_path / "site", TIMELY)["index.html"]
+    assert "example.com : certificate-expired" in index
+    assert "example.net : failures without a reason 3 failed sessions within 7 days, last on 2024-01-31 ." in index
+    assert "example.com : failures without" not in index
 
 
 def test_a_changed_policy_and_a_silent_sender_are_news(engine: Engine, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ TOTALS = Totals(
     senders=(
         SenderTotal("Google Inc.", 30, datetime(2024, 1, 30)),  # noqa: DTZ001 - naive UTC, as the store has it
         SenderTotal("Microsoft Corporation", 11, datetime(2024, 1, 12)),  # noqa: DTZ001 - as above
-        SenderTotal(None, 1, datetime(2024, 1, 24)),  # noqa: DTZ001 - as above
+        SenderTotal(None, 1, datetime(2024, 1, 14)),  # noqa: DTZ001 - as above
     ),
     reports=42,
     conflicting=1,
@@ -99,7 +99,7 @@ def test_the_summary_as_cron_mails_it() -> None:
         "Sender                 Reports  Last report",
         "Google Inc.                 30  2024-01-30",
         "Microsoft Corporation       11  2024-01-12, silent for 18 days",
-        "(no name)                    1  2024-01-24",
+        "(no name)                    1  2024-01-14",
         "",
         "1 report not counted, for one of the same identity says otherwise:",
         "  tlsrpt-ingest ledger --outcome conflicting",
@@ -178,6 +178,19 @@ def test_a_small_domain_that_fails_is_not_hidden_behind_large_ones() -> None:
     large = tuple(DomainTotal(f"d{n}.example", 10_000, 0, ()) for n in range(50))
     text = shown(replace(TOTALS, domains=(*large, DomainTotal("small.example", 1, 1, ()))))
     assert "small.example" in text.splitlines()[3]
+
+
+def test_the_lines_of_days_leave_room_for_the_domains_that_are_shown() -> None:
+    days = tuple(DaySessions(date(2024, 1, day), 9, 1) for day in range(1, 31))
+    large = tuple(DomainTotal(f"d{n}.example", 10_000, 0, (), days) for n in range(10))
+    small = DomainTotal(f"{'long' * 12}.example", 1, 1, (), days)
+    lines = on_a_terminal(replace(TOTALS, domains=(*large, small)), 120)
+    assert any(line.startswith(f"{small.policy_domain} ") for line in lines)
+
+
+def test_one_more_is_one_more() -> None:
+    domains = tuple(DomainTotal(f"d{n}.example", 10, 0, ()) for n in range(11))
+    assert "  and 1 more domain: see them all with --json" in shown(replace(TOTALS, domains=domains)).splitlines()
 
 
 def test_a_screenful_however_much_there_is() -> None:

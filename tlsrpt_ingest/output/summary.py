@@ -36,8 +36,9 @@ NUMBERS: Final = 48
 """Columns of the table of domains beside their names, and beside the sparklines."""
 
 SILENT: Final = 7
-"""Days without a report, before the last day that anybody reported, after which a sender is called silent. Senders
-report once a day, Stalwart at most once a week."""
+REGULAR: Final = 5
+"""Days without a report, before the last day that anybody reported, after which a sender is called silent, and how many
+reports it sent before that. Senders report once a day, Stalwart at most once a week."""
 
 _REFUSED: Final = {
     Outcome.UNAUTHENTICATED: "with nobody to vouch",
@@ -111,11 +112,10 @@ def _reports(console: Console, totals: Totals) -> None:
         say(console, lately)
     console.print()
     made = table("Domain", "Sessions", "Succeeded", "Failed", "Rate", right=("Sessions", "Succeeded", "Failed", "Rate"))
-    columns = _columns(console, totals)
-    if columns:
-        made.add_column("Day by day", no_wrap=True)
     # Trouble first: a small domain that fails is not to be hidden behind ten large ones that do not.
     domains = sorted(totals.domains, key=lambda domain: -domain.failed)
+    if columns := _columns(console, totals, domains[:DOMAINS]):
+        made.add_column("Day by day", no_wrap=True)
     for domain in domains[:DOMAINS]:
         sessions = domain.successful + domain.failed
         style = "bold red" if domain.failed else "green"
@@ -128,12 +128,12 @@ def _reports(console: Console, totals: Totals) -> None:
             *([_sparklines(domain, totals, columns)] if columns else ()),
         )
     show_table(console, made)
-    _more(console, len(domains) - DOMAINS, "domains")
+    _more(console, len(domains) - DOMAINS, "domain", "domains")
     failing = [domain for domain in domains if domain.failures or domain.failed]
     for domain in failing[:FAILING]:
         console.print()
         _failing(console, domain)
-    _more(console, len(failing) - FAILING, "domains with failures")
+    _more(console, len(failing) - FAILING, "domain with failures", "domains with failures")
     if not failing:
         console.print()
         say(console, Text("No failures.", style="green"))
@@ -142,7 +142,7 @@ def _reports(console: Console, totals: Totals) -> None:
     for sender in totals.senders[:SENDERS]:
         made.add_row(strange(sender.organization_name or "(no name)"), f"{sender.reports:,}", _last(sender, totals))
     show_table(console, made)
-    _more(console, len(totals.senders) - SENDERS, "senders")
+    _more(console, len(totals.senders) - SENDERS, "sender", "senders")
 
 
 def _failing(console: Console, domain: DomainTotal) -> None:
@@ -158,7 +158,7 @@ def _failing(console: Console, domain: DomainTotal) -> None:
         say(console, heading, indent=2)
         explanation = explain_result_type(result_type)
         say(console, f"{explanation.what} ({side(explanation)})", indent=4)
-    _more(console, len(kinds) - KINDS, "kinds of failure")
+    _more(console, len(kinds) - KINDS, "kind of failure", "kinds of failure")
 
 
 def _when(domain: DomainTotal) -> str:
@@ -194,9 +194,9 @@ def _went(sessions: int, failed: int) -> str:
     )
 
 
-def _columns(console: Console, totals: Totals) -> int:
+def _columns(console: Console, totals: Totals, domains: Sequence[DomainTotal]) -> int:
     """How wide sparklines can be; 0 where there are to be none."""
-    names = max((_domain(domain).cell_len for domain in totals.domains[:DOMAINS]), default=0)
+    names = max((_domain(domain).cell_len for domain in domains), default=0)
     room = min(console.width - names - NUMBERS, SPARK[1])
     drawn = console.is_terminal and console.encoding.startswith("utf") and room >= SPARK[0]
     return room if drawn and len(totals.days) > 1 else 0
@@ -249,21 +249,26 @@ def rate(failed: int, sessions: int) -> str:
     return ">99.9 %" if tenths == 1000 else f"{tenths / 10:.1f} %"  # noqa: PLR2004 - a thousand thousandths
 
 
+def silence(reports: int, latest: date, last: date) -> int:
+    """Days from a sender's latest report to the last report of all; 0 where that is no silence, or no news."""
+    days = (last - latest).days
+    return days if days >= SILENT and reports >= REGULAR else 0
+
+
 def _domain(domain: DomainTotal, style: str = "") -> Text:
     return strange(domain.policy_domain or "(no domain named)", style=style)
 
 
 def _last(sender: SenderTotal, totals: Totals) -> Text:
     day = sender.latest.date()
-    silent = (totals.last_day - day).days if totals.last_day else 0
-    if silent < SILENT:
-        return Text(str(day))
-    return Text(f"{day}, silent for {silent} days", style="yellow")
+    if totals.last_day and (silent := silence(sender.reports, day, totals.last_day)):
+        return Text(f"{day}, silent for {silent} days", style="yellow")
+    return Text(str(day))
 
 
-def _more(console: Console, count: int, what: str) -> None:
+def _more(console: Console, count: int, one: str, many: str) -> None:
     if count > 0:
-        say(console, f"and {count:,} more {what}: see them all with --json", indent=2)
+        say(console, f"and {count:,} more {one if count == 1 else many}: see them all with --json", indent=2)
 
 
 def _count(number: int, one: str, many: str | None = None) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
@@ -21,7 +21,7 @@ from tlsrpt_ingest.output.site.facts import (
     Shown,
 )
 from tlsrpt_ingest.output.site.names import domain_page
-from tlsrpt_ingest.output.summary import SILENT
+from tlsrpt_ingest.output.summary import silence
 from tlsrpt_ingest.rfc8460 import FailureDetail, Policy, PolicyEntry, terms
 from tlsrpt_ingest.rfc8460.explanations import Explanation, explain, explain_result_type, sts_mode
 from tlsrpt_ingest.store.ask import LedgerRow
@@ -32,14 +32,11 @@ from tlsrpt_ingest.store.kept import KeptReport
 from tlsrpt_ingest.store.readiness import Readiness
 from tlsrpt_ingest.store.seen import PolicySeen, Reason
 
-REGULAR: Final = 5
-"""Reports of a sender in the period, from which on its silence is news."""
-
 STALE: Final = 4
 """Days without any report, from which on the first page says so."""
 
 LOOK: Final = 8
-"""Failures that are named at the top of the first page; the domains' pages have all."""
+"""Failures, and policies that changed, that are named at the top of the first page; the domains' pages have all."""
 
 SENDERS: Final = 40
 """Senders in a table; the rest is counted."""
@@ -102,7 +99,7 @@ def senders(domain: DomainDays, days: Days) -> tuple[SenderView, ...]:
             one.organization_name,
             one.reports,
             one.latest,
-            _silence(one.reports, one.latest, days.last),
+            silence(one.reports, one.latest, days.last),
             one.successful,
             one.failed,
         )
@@ -119,7 +116,7 @@ def all_senders(days: Days, deviations: dict[str | None, list[tuple[str, int]]])
             one.organization_name,
             one.reports,
             one.latest,
-            _silence(one.reports, one.latest, days.last),
+            silence(one.reports, one.latest, days.last),
             sum(
                 part.senders[one.organization_name].successful
                 for part in parts
@@ -154,7 +151,7 @@ def overview(
         failed=sums(part.failed for part in parts),
         failures={
             result_type: sums(part.failures[result_type] for part in parts if result_type in part.failures)
-            for result_type in list(types)[: len(terms.RESULT_TYPES) + 4]
+            for result_type in sorted(types, key=_invented)[: len(terms.RESULT_TYPES) + 4]
         },
         senders=all_senders(days, deviations),
         news=news[:LOOK],
@@ -247,6 +244,10 @@ def _change(before: Policy, after: Policy) -> str:
     return f"{gone} {'line' if gone == 1 else 'lines'} went, {come} came"
 
 
+def _invented(result_type: str) -> bool:
+    return result_type not in terms.RESULT_TYPES
+
+
 def _news(domains: Iterable[DomainView]) -> tuple[News, ...]:
     news = []
     for domain in domains:
@@ -256,8 +257,3 @@ def _news(domains: Iterable[DomainView]) -> tuple[News, ...]:
                 senders = tuple(kind.organization_name for kind in failure.kinds if kind.latest >= since)
                 news.append(News(domain, failure, recent, senders, failure.explained[0].explanation))
     return tuple(sorted(news, key=lambda one: -one.sessions))
-
-
-def _silence(reports: int, latest: date, last: date) -> int:
-    silent = (last - latest).days
-    return silent if silent >= SILENT and reports >= REGULAR else 0

@@ -169,6 +169,15 @@ class Overview:
         return tuple(sender for sender in self.senders if sender.silent)
 
     @property
+    def unexplained(self) -> tuple[DomainView, ...]:
+        """Domains to which sessions failed lately, and no sender says what failed."""
+        return tuple(
+            domain
+            for domain in self.domains
+            if domain.recent and not any(sum(one.daily[-RECENT:]) for one in domain.failures)
+        )
+
+    @property
     def rejected_deliveries(self) -> int:
         """All of them, of which `rejected` has the last."""
         return sum(one.deliveries for one in self.set_aside if one.outcome is Outcome.REJECTED)
