@@ -243,8 +243,9 @@ def test_a_domain_without_anything(setup: Setup) -> None:
         "tlsa-none": "fine",
         "sts-none": "could be better",
     }
-    setup.records = {DOMAIN: ["MX 0 ."]}
-    assert setup.findings(status=0) == {"mx-null": "fine"}
+    for null in (["MX 0 ."], ["MX 0 .", "MX 10 ."]):
+        setup.records = {DOMAIN: null}
+        assert setup.findings(status=0) == {"mx-null": "fine"}
     setup.records = {DOMAIN: ["A 127.0.0.1"]}
     assert setup.codes() == {"mx-implicit", "tlsrpt-missing", "sts-none"}
     setup.records = {}

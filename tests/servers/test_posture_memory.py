@@ -15,7 +15,7 @@ from tests.servers.certificates import Certificates
 from tests.servers.hosts import mail_host
 from tests.servers.setups import DOMAIN, POLICY, Setup
 from tlsrpt_ingest.cli.program import cli
-from tlsrpt_ingest.errors import Misconfigured
+from tlsrpt_ingest.errors import Misconfigured, Unavailable
 from tlsrpt_ingest.store import schema
 from tlsrpt_ingest.store.engine import open_engine
 from tlsrpt_ingest.store.published import history, remember
@@ -252,6 +252,13 @@ def test_a_policy_that_cannot_be_read_may_be_an_enforcing_one(setup: Setup) -> N
     assert "cannot be read" in printed
     assert "If its mode is enforce" in printed
     assert "Mode testing first" not in printed
+
+
+@pytest.mark.parametrize("name", ["_smtp._tls", "_mta-sts"])
+def test_nothing_is_recommended_where_a_record_cannot_be_looked_up(setup: Setup, name: str) -> None:
+    setup.records |= {f"{name}.{DOMAIN}": ["CNAME loop.test."], "loop.test": [f"CNAME {name}.{DOMAIN}."]}
+    with pytest.raises(Unavailable, match=f"question for TXT of {name}.{DOMAIN}; what"):
+        setup.text("--recommend", DOMAIN)
 
 
 def test_json_of_a_recommendation(setup: Setup) -> None:

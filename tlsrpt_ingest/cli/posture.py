@@ -20,6 +20,7 @@ from tlsrpt_ingest.posture.memory import recall
 from tlsrpt_ingest.posture.published import Published
 from tlsrpt_ingest.posture.recommendation import Recommendation, recommend
 from tlsrpt_ingest.rfc8460.envelope import domain_name
+from tlsrpt_ingest.store.published import STS_RECORD, TLSRPT_RECORD
 from tlsrpt_ingest.store.readiness import readiness
 
 WRONG = 65
@@ -122,7 +123,8 @@ def _checks(setting: Setting, here: World, domain: str, database_url: str | None
 def _recommendation(here: World, engine: Engine | None, domain: str, rua: tuple[str, ...]) -> Recommendation:
     published = Published(domain)
     away = [check.words for check in examine(here, published) if check.code.startswith("dns-")]
-    if away and not published.mx:
+    # A lookup that failed must not pass for a record that is not there.
+    if away and not (published.mx and published.texts.keys() >= {(domain, TLSRPT_RECORD), (domain, STS_RECORD)}):
         raise Unavailable(f"{domain}: {away[0]}; what to publish depends on it")
     ready = readiness(engine, domain) if engine is not None else None
     return recommend(published, here.ours, ready, _now(), rua)

@@ -28,7 +28,7 @@ def mx_checks(lookup: Lookup, published: Published) -> Iterator[Check]:
     except LookupFailed as failed:
         yield unanswered(what, failed)
         return
-    if hosts == [""]:
+    if set(hosts) == {""}:
         published.takes_mail = False
         yield found(what, "mx-null", "a null MX (RFC 7505): the domain takes no mail, so it needs nothing of all this")
         return
