@@ -254,6 +254,15 @@ def test_a_policy_that_cannot_be_read_may_be_an_enforcing_one(setup: Setup) -> N
     assert "Mode testing first" not in printed
 
 
+@pytest.mark.parametrize("host", ["192.0.2.1", "mx_1.solarmora.com", "a\\010b.solarmora.com"])
+def test_no_policy_is_recommended_that_posture_would_refuse(setup: Setup, host: str) -> None:
+    setup.records[DOMAIN] = [f"MX 10 {host}."]
+    (found,) = setup.run("--recommend", DOMAIN, status=0)
+    assert [record["name"] for record in found["records"]] == [f"_smtp._tls.{DOMAIN}"]
+    assert found["policy"] is None
+    assert "is no host name" in found["notes"][0]
+
+
 @pytest.mark.parametrize("name", ["_smtp._tls", "_mta-sts"])
 def test_nothing_is_recommended_where_a_record_cannot_be_looked_up(setup: Setup, name: str) -> None:
     setup.records |= {f"{name}.{DOMAIN}": ["CNAME loop.test."], "loop.test": [f"CNAME {name}.{DOMAIN}."]}

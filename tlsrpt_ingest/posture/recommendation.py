@@ -11,7 +11,7 @@ from tlsrpt_ingest.posture.fetch import PATH
 from tlsrpt_ingest.posture.published import Published
 from tlsrpt_ingest.posture.tlsrpt import Ours
 from tlsrpt_ingest.rfc8460 import record as tlsrpt
-from tlsrpt_ingest.rfc8461 import InvalidRecord, Policy
+from tlsrpt_ingest.rfc8461 import InvalidPolicy, InvalidRecord, Policy
 from tlsrpt_ingest.store.readiness import Readiness
 
 TTL: Final = 3_600
@@ -73,6 +73,12 @@ def recommend(
         notes = ("The domain has no MX record: publish one, then ask again for an MTA-STS policy.",)
         return Recommendation(domain, tuple(records), None, notes)
     policy, why = _policy(published, ready)
+    try:
+        rfc8461.parse_policy(str(policy))
+    except InvalidPolicy as error:
+        # An MX may be anything that the DNS can have: an address, a name with an underscore.
+        notes = (f"There is no MTA-STS policy for such an MX: {error}. Change the MX, then ask again.",)
+        return Recommendation(domain, tuple(records), None, notes)
     records.append(Txt(f"_mta-sts.{domain}", str(_sts(published, now))))
     return Recommendation(domain, tuple(records), policy, (why, *_notes(published, policy)))
 
