@@ -16,6 +16,9 @@ from tests.servers.hosts import mail_host
 from tests.servers.setups import DOMAIN, POLICY, Setup
 from tlsrpt_ingest.cli.program import cli
 from tlsrpt_ingest.errors import Misconfigured, Unavailable
+from tlsrpt_ingest.posture.lookup import Lookup
+from tlsrpt_ingest.posture.mx import mx_checks, tlsa_checks
+from tlsrpt_ingest.posture.published import Published
 from tlsrpt_ingest.store import schema
 from tlsrpt_ingest.store.engine import open_engine
 from tlsrpt_ingest.store.published import history, remember
@@ -261,6 +264,16 @@ def test_no_policy_is_recommended_that_posture_would_refuse(setup: Setup, host: 
     assert [record["name"] for record in found["records"]] == [f"_smtp._tls.{DOMAIN}"]
     assert found["policy"] is None
     assert "is no host name" in found["notes"][0]
+
+
+def test_a_name_that_no_column_can_have_is_not_remembered(setup: Setup) -> None:
+    host = ".".join(["\\001" * 60] * 3)
+    setup.records = {DOMAIN: [f"MX 10 {host}."]}
+    setup.dns.publish(setup.records)
+    published, lookup = Published(DOMAIN), Lookup("127.0.0.1", setup.dns.port)
+    assert "mx" in {check.code for check in [*mx_checks(lookup, published), *tlsa_checks(lookup, published)]}
+    assert list(published.mx) == [host]
+    assert all(len(name) <= 255 for name, _ in published.texts)
 
 
 @pytest.mark.parametrize("name", ["_smtp._tls", "_mta-sts"])

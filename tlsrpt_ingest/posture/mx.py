@@ -1,6 +1,7 @@
 """Checking the MX of a domain, their addresses, and their TLSA records for DANE (RFC 7672)."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from tlsrpt_ingest import limits
 from tlsrpt_ingest.check import Check
@@ -10,6 +11,9 @@ from tlsrpt_ingest.posture.published import Published
 from tlsrpt_ingest.posture.txt import unanswered
 from tlsrpt_ingest.rfc8460.seen import Tlsa
 from tlsrpt_ingest.store.published import MX, TLSA
+
+_LONGEST_NAME: Final = 253
+"""Characters of a host name (RFC 1035 section 2.3.4, without the dot at its end)."""
 
 
 def mx_checks(lookup: Lookup, published: Published) -> Iterator[Check]:
@@ -66,7 +70,9 @@ def tlsa_checks(lookup: Lookup, published: Published) -> Iterator[Check]:
         except LookupFailed as failed:
             yield unanswered(f"TLSA of {host}", failed)
             continue
-        published.keep(TLSA, "\n".join(sorted(map(str, answer.values))) or None, host)
+        # Octets that are written \DDD make a longer name, for which the database has no room, and nobody reports on it.
+        if len(host) <= _LONGEST_NAME:
+            published.keep(TLSA, "\n".join(sorted(map(str, answer.values))) or None, host)
         if answer.values:
             yield from _usable(host, answer, published)
         else:
