@@ -21,6 +21,7 @@ from tlsrpt_ingest.store.days import Days, days, period
 from tlsrpt_ingest.store.engine import open_engine
 from tlsrpt_ingest.store.readiness import readiness, readiness_of
 from tlsrpt_ingest.store.record import record
+from tlsrpt_ingest.verdict import Authentication, Verdict
 
 FIRST = date(2024, 1, 1)
 NOW = datetime(2024, 3, 1, 12, tzinfo=UTC)
@@ -245,7 +246,7 @@ def test_reports_worth_a_look_and_all_of_one(engine: Engine) -> None:
     failing = builders.report(1, builders.policy(failures=[builders.failure(count=2), builders.failure("x")]))
     record(
         engine,
-        [delivery(0), delivery(1, failing, item=1), delivery(2)],
+        [delivery(0), delivery(1, failing, item=1), delivery(2, authentication=Authentication(Verdict.NONE))],
         moment("2024-02-01"),
     )
     pks = kept.worth_a_look(engine, FIRST, date(2024, 1, 9), 10)
@@ -263,6 +264,7 @@ def test_reports_worth_a_look_and_all_of_one(engine: Engine) -> None:
     assert [detail.failed_session_count for detail in entry.entry.failure_details] == [2, 1]
     assert entry.entry.summary.total_failure_session_count == 3
     assert report.deviations == (Deviation("some-deviation", "$.policies[0]"),)
+    assert [one.judged for pk in pks if (one := kept.kept(engine, pk))] == [False, True, False]
     assert kept.kept(engine, 10**9) is None
     ((detail, policy),) = kept.failures_of(engine, pks, "example.com", "x", 5)
     assert (detail.result_type, policy.policy_domain) == ("x", "example.com")

@@ -194,6 +194,7 @@ def test_a_new_failure_stands_first_with_what_to_do(engine: Engine, tmp_path: Pa
     report = next(text for name, text in found.items() if name.startswith("report-") and "certificate-expired" in text)
     assert "some-deviation at $.policies[0]" in report
     assert "tls-reports@reporter.example" in report
+    assert "Vouched for by not looked at" in report
 
 
 def test_an_old_failure_is_no_news(engine: Engine, tmp_path: Path) -> None:

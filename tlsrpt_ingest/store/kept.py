@@ -42,6 +42,8 @@ class KeptReport:
     submitter: str | None
     signing_domain: str | None
     """Who vouches for it by DKIM; None where nobody does."""
+    judged: bool
+    """Whether somebody has looked who vouches for it."""
     entries: tuple[KeptEntry, ...]
     policies: int
     """How many policies it has in all."""
@@ -88,7 +90,7 @@ def kept(engine: Engine, pk: int) -> KeptReport | None:
         if row is None:
             return None
         came = connection.execute(
-            select(delivery.origin, delivery.sender, delivery.subject)
+            select(delivery.origin, delivery.sender, delivery.subject, delivery.verdict)
             .where(delivery.report_pk == pk)
             .order_by(delivery.pk)
             .limit(1)
@@ -103,6 +105,7 @@ def kept(engine: Engine, pk: int) -> KeptReport | None:
             end_datetime=row.end_datetime,
             submitter=row.submitter,
             signing_domain=row.signing_domain,
+            judged=bool(came and came.verdict),
             entries=_entries(connection, pk),
             policies=policies or 0,
             deviations=_deviations(connection, pk),
