@@ -229,6 +229,7 @@ def test_what_is_old_is_not_told_one_by_one_at_the_first_look(small: Mailbox) ->
         "NEW: certificate-expired at solarmora.com",
     ]
     assert "rejected deliveries: 50, silent senders: 1." in printed.replace("\n  ", " ")
+    assert "\n    tlsrpt-ingest ledger --outcome rejected\n    tlsrpt-ingest summary\n" in printed
     assert small.alerts(20, hour=13) == ""
 
 

@@ -226,9 +226,17 @@ def _poll_over(event: Event) -> Iterator[str]:
 
 
 def _first_look(event: Event) -> Iterator[str]:
-    names = {"rejected": "rejected deliveries", "sender": "silent senders", "policy": "policies that changed"}
-    known = ", ".join(f"{names[kind]}: {count:,}" for kind, count in event.subject.items())
-    yield f"Known from before, and not told one by one: {known}. See them with: tlsrpt-ingest summary"
+    known = ", ".join(f"{_OLD_NEWS[kind][0]}: {count:,}" for kind, count in event.subject.items())
+    yield f"Known from before, and not told one by one: {known}. See them with:"
+    yield from (_Command(_OLD_NEWS[kind][1]) for kind in event.subject)
+
+
+_OLD_NEWS: Final[Mapping[str, tuple[str, str]]] = {
+    "rejected": ("rejected deliveries", "tlsrpt-ingest ledger --outcome rejected"),
+    "policy": ("policies that changed", "tlsrpt-ingest site DIR"),
+    "sender": ("silent senders", "tlsrpt-ingest summary"),
+}
+"""What the first look counts, and what shows it one by one."""
 
 
 _NEW: Final = {
