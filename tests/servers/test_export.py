@@ -175,6 +175,19 @@ def test_an_empty_database_has_headings(sqlite: str, tmp_path: Path) -> None:
     assert parquet.read_table(file).num_rows == 0
 
 
+def test_a_domain_may_be_written_as_people_write_it(program: Program, sqlite: str, tmp_path: Path) -> None:
+    report = builders.report(0, builders.policy("xn--bcher-kva.example"))
+    archive = builders.write_mbox(tmp_path / "a.mbox", [builders.mail(builders.gzipped(builders.document(report)))])
+    program("backfill", "--database", sqlite, archive)
+    for command in (["export", "policies"], ["summary"]):
+        for name in ("Bücher.Example.", "xn--bcher-kva.example"):
+            ran = program(*command, "--database", sqlite, "--domain", name)
+            assert "xn--bcher-kva.example" in ran.stdout, ran.stderr
+    other = program("summary", "--database", sqlite, "--domain", "example.net")
+    assert other.stdout.startswith("No reports of these days and this domain.")
+    assert "is no day: write one as 2026-11-24" in program("summary", "--database", sqlite, "--since", "soon").stderr
+
+
 def test_the_file_is_there_once_it_is_whole(program: Program, sqlite: str, tmp_path: Path) -> None:
     archive = builders.write_mbox(tmp_path / "a.mbox", [builders.mail(number=number) for number in range(3)])
     program("backfill", "--database", sqlite, archive)

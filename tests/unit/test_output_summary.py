@@ -171,6 +171,10 @@ def test_a_day_without_trouble() -> None:
 def test_an_empty_database_says_what_to_do() -> None:
     empty = Totals((), (), 0, 0, 0, None, None)
     assert shown(empty) == "No reports. Read some with: tlsrpt-ingest backfill PATH\n"
+    stream = io.StringIO()
+    summary.render(open_console(stream), empty, chosen=True)
+    assert "No reports of these days and this domain." in stream.getvalue()
+    assert "backfill" not in stream.getvalue()
     assert "could not be read" in shown(replace(empty, rejected=1))
 
 

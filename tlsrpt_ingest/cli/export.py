@@ -10,7 +10,7 @@ from typing import IO
 
 import click
 
-from tlsrpt_ingest.cli.look import Day
+from tlsrpt_ingest.cli.look import Day, PolicyDomain
 from tlsrpt_ingest.cli.run import database
 from tlsrpt_ingest.cli.setting import Setting, database_option
 from tlsrpt_ingest.errors import Misconfigured
@@ -23,7 +23,7 @@ from tlsrpt_ingest.store.extract import What, extract
 @click.option("--format", "form", type=click.Choice(list(map(str, Format))), default="csv", help="Default: csv.")
 @click.option("--since", type=Day(), metavar="DAY", help="First day (UTC): 2026-11-24, or 30d for 30 days ago.")
 @click.option("--until", type=Day(), metavar="DAY", help="Last day (UTC).")
-@click.option("--domain", metavar="DOMAIN", help="Only this policy domain.")
+@click.option("--domain", type=PolicyDomain(), metavar="DOMAIN", help="Only this policy domain.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Default: standard output."
 )

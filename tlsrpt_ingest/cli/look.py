@@ -14,6 +14,8 @@ from tlsrpt_ingest.output import show as show_output
 from tlsrpt_ingest.output import summary as summary_output
 from tlsrpt_ingest.output.json_text import json_text
 from tlsrpt_ingest.output.terminal import open_console
+from tlsrpt_ingest.rfc8460.codes import Notes
+from tlsrpt_ingest.rfc8460.members import domain as domain_as_reported
 from tlsrpt_ingest.sources.files import open_path
 from tlsrpt_ingest.store import ask
 
@@ -30,11 +32,26 @@ class Day(click.ParamType):  # type: ignore[type-arg] # generic since click 8.5 
         try:
             return date.fromisoformat(str(value))
         except ValueError:
+            pass
+        try:
             ago: timedelta = Age().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"{value!r} is no day: write one as 2026-11-24, or how long ago, as 30d", param, ctx)
         try:
             return (datetime.now(UTC) - ago).date()
         except OverflowError:
             self.fail(f"{value!r} is before the first year", param, ctx)
+
+
+class PolicyDomain(click.ParamType):  # type: ignore[type-arg] # as above
+    """A policy domain, however it is written: reports have it in lower-case A-labels, without a dot at its end."""
+
+    name = "domain"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Read it as a report's is read."""
+        del param, ctx
+        return domain_as_reported(str(value), Notes(), ()) or str(value)
 
 
 @click.command()
@@ -60,7 +77,7 @@ def show(setting: Setting, files: tuple[str, ...], *, dkim: bool, as_json: bool)
 @click.command()
 @click.option("--since", type=Day(), metavar="DAY", help="First day (UTC): 2026-11-24, or 30d for 30 days ago.")
 @click.option("--until", type=Day(), metavar="DAY", help="Last day (UTC).")
-@click.option("--domain", metavar="DOMAIN", help="Only this policy domain.")
+@click.option("--domain", type=PolicyDomain(), metavar="DOMAIN", help="Only this policy domain.")
 @database_option
 @json_option
 @click.pass_obj
@@ -80,7 +97,7 @@ def summary(
     if as_json:
         click.echo(json_text(summary_output.as_json(totals)))
     else:
-        summary_output.render(open_console(sys.stdout), totals)
+        summary_output.render(open_console(sys.stdout), totals, chosen=bool(since or until or domain))
 
 
 @click.command()

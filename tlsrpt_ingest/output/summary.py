@@ -46,10 +46,12 @@ _REFUSED: Final = {
 }
 
 
-def render(console: Console, totals: Totals) -> None:
-    """Print the summary."""
+def render(console: Console, totals: Totals, *, chosen: bool = False) -> None:
+    """Print the summary; `chosen` says that it is one of some days or of one domain."""
     if totals.reports:
         _reports(console, totals)
+    elif chosen:
+        say(console, "No reports of these days and this domain. See all of them with: tlsrpt-ingest summary")
     else:
         say(console, "No reports. Read some with: tlsrpt-ingest backfill PATH")
     if totals.conflicting or totals.rejected or totals.refused:
