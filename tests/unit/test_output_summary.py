@@ -190,6 +190,7 @@ def test_the_lines_of_days_leave_room_for_the_domains_that_are_shown() -> None:
     small = DomainTotal(f"{'long' * 12}.example", 1, 1, (), days)
     lines = on_a_terminal(replace(TOTALS, domains=(*large, small)), 120)
     assert any(line.startswith(f"{small.policy_domain} ") for line in lines)
+    assert not any("Day by day" in line for line in lines)
 
 
 def test_one_more_is_one_more() -> None:
