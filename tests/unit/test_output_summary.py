@@ -188,7 +188,7 @@ def test_the_lines_of_days_leave_room_for_the_domains_that_are_shown() -> None:
     days = tuple(DaySessions(date(2024, 1, day), 9, 1) for day in range(1, 31))
     large = tuple(DomainTotal(f"d{n}.example", 10_000, 0, (), days) for n in range(10))
     small = DomainTotal(f"{'long' * 12}.example", 1, 1, (), days)
-    lines = on_a_terminal(replace(TOTALS, domains=(*large, small)), 120)
+    lines = on_a_terminal(replace(TOTALS, domains=(*large, small)), 110)
     assert any(line.startswith(f"{small.policy_domain} ") for line in lines)
     assert not any("Day by day" in line for line in lines)
 
