@@ -128,6 +128,8 @@ def assert_sound(reading: Reading) -> None:
     assert len(reading.deviations) <= limits.DEVIATIONS
     assert all(deviation.code in CODES and deviation.path.startswith("$") for deviation in reading.deviations)
     assert all(deviation.path.isprintable() and len(deviation.path) < 1000 for deviation in reading.deviations)
+    if any(deviation.code.startswith("report-id-from-") for deviation in reading.deviations):
+        return  # read again, the stand-in would be taken for the sender's own, whose tail may name the domain
     again = read(report.model_dump_json(by_alias=True).encode())
     assert again.report == report
     # A domain that nothing told stays absent, and a result that nobody named stays "unknown": nothing left to repair.

@@ -89,6 +89,14 @@ def test_deep_nesting_is_refused_or_left_out(depth: int, brackets: str) -> None:
     assert code == ("unknown-member-cut" if depth == 100 else "too-deep" if depth == 10_000 else "too-large")
 
 
+def test_a_nul_that_a_broken_line_hides_is_found() -> None:
+    pad = "x" * 950
+    document = builders.document(builders.report(0, report_id="@")).replace(b"@", f"{pad}\\u00\r\n 00".encode())
+    reading = read(document)
+    assert reading.report.report_id == f"{pad}\ufffd"
+    assert {deviation.code for deviation in reading.deviations} >= {"line-broken", "nul"}
+
+
 def test_one_long_line_that_is_no_json_is_looked_at_once() -> None:
     # Not timed: whoever looked for a broken line from each octet on would not come to an end.
     with pytest.raises(UnreadableReport, match="no JSON from octet 20000015 on"):

@@ -135,7 +135,10 @@ def _first(text: str, start: int, notes: Notes) -> tuple[str, Any, int]:
         pass
     # Postfix breaks a line beyond 998 octets by CR LF SPACE, others by CR LF or LF alone: hMailServer's fork sends one
     # long line without a Content-Transfer-Encoding. RFC 8460 appendix B itself wraps a string over two lines.
-    joined = _BROKEN_LINE.sub(r"\1", text)
+    joined, poison = _BROKEN_LINE.sub(r"\1", text), Notes()
+    if joined != text:
+        # A break in the middle of \u0000 has hidden it so far.
+        joined = without_poison(joined, poison, ())
     for candidate, decoder, codes in (
         (joined, _STRICT, ("line-broken",)),
         (joined, _LENIENT, ("line-broken", "control-character")),
@@ -149,6 +152,9 @@ def _first(text: str, start: int, notes: Notes) -> tuple[str, Any, int]:
             continue
         for code in codes:
             notes.add(code)
+        if candidate is joined:
+            for deviation in poison.deviations():
+                notes.add(deviation.code)
         return candidate, value, end
     raise _unreadable(text, start)
 
