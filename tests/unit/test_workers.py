@@ -78,7 +78,7 @@ def test_a_worker_that_dies_costs_nothing_but_time(processes: Processes, tmp_pat
 
 def test_a_task_that_everybody_dies_over_is_told(processes: Processes, tmp_path: Path) -> None:
     done: list[int] = []
-    with pytest.raises(Unavailable, match=rf"{ATTEMPTS} worker processes died over \[5, 6\]; .*--jobs 1"):
+    with pytest.raises(Unavailable, match=rf"{ATTEMPTS} workers died over \[5, 6\]; .*--jobs 1"):
         collect(done, processes.each(partial(deadly, tmp_path, ATTEMPTS), tasks()))
     assert done == [0, 1, 2, 3, 4]
 
