@@ -18,7 +18,9 @@ from typing import Any, Final
 
 DOMAIN: Final = "example.org"
 OTHER_DOMAIN: Final = "example.net"
-DAYS: Final = [datetime(2026, 1, 12, tzinfo=UTC) + timedelta(days=number) for number in range(56)]
+TODAY: Final = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+DAYS: Final = [TODAY - timedelta(days=number) for number in range(56, 0, -1)]
+"""Eight weeks that end yesterday."""
 EVERYTHING: Final = DAYS[8]
 """The day on which everything went wrong."""
 ENFORCE: Final = DAYS[28]
@@ -279,7 +281,7 @@ def weeks(rng: random.Random) -> Iterator[bytes]:
         if day.weekday() == SATURDAY:
             yield stalwart(day)
             yield mox(day)
-    yield mox(DAYS[-2])
+    yield mox(next(day for day in reversed(DAYS) if day.weekday() == SATURDAY))  # a second time
 
 
 def write(folder: Path) -> None:
