@@ -100,7 +100,7 @@ def wait(server: subprocess.Popen[bytes], folder: Path, connect: Callable[[], No
 
 
 def free_port() -> int:
-    """A port that nobody has, below those that connections are given: a server that is restarted finds it free again."""
+    """A port that nobody has, below those that connections are given: who is restarted finds it free again."""
     while True:
         port = 10_000 + secrets.randbelow(20_000)
         with socket.socket() as probe, suppress(OSError):
