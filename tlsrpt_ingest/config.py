@@ -199,7 +199,7 @@ class Database(_Section):
 
     @model_validator(mode="after")
     def _no_literal(self) -> Self:
-        if self.url and re.match(r"[^/]*://[^/@]*:[^/@]*@", self.url):
+        if self.url and re.search(r"^[^/]*://[^/@]*:[^/@]*@|[?&]password=", self.url):
             raise ValueError("no password in the URL, which others may read: say where it is with [database] password")
         return self
 

@@ -13,12 +13,6 @@ from tests.installed import Program
 from tests.servers.databases import PASSWORD, QUOTED
 
 
-@pytest.fixture(params=["postgresql", "mariadb"])
-def server(request: pytest.FixtureRequest) -> str:
-    url: str = request.getfixturevalue(request.param)
-    return url
-
-
 class Site:
     """A host whose config names a database with a password in a file."""
 
@@ -73,9 +67,10 @@ def test_one_that_is_not_there_is_named_by_its_key(site: Site) -> None:
     assert "[database] password" in ran.stderr
 
 
-def test_a_password_in_the_config_s_url_is_refused(program: Program, tmp_path: Path) -> None:
+@pytest.mark.parametrize("url", ["tlsrpt:s3cret@db.example.org/tlsrpt", "tlsrpt@db.example.org/tlsrpt?password=s3cret"])
+def test_a_password_in_the_config_s_url_is_refused(program: Program, tmp_path: Path, url: str) -> None:
     config = tmp_path / "config.toml"
-    config.write_text('[database]\nurl = "postgresql://tlsrpt:s3cret@db.example.org/tlsrpt"\n', encoding="utf-8")
+    config.write_text(f'[database]\nurl = "postgresql://{url}"\n', encoding="utf-8")
     ran = program("--config", config, "summary")
     assert ran.status == 78
     assert "[database] password" in ran.stderr

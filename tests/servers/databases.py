@@ -155,6 +155,13 @@ def sqlite(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'state' / 'tlsrpt.db'}"
 
 
+@pytest.fixture(params=["postgresql", "mariadb"])
+def server(request: pytest.FixtureRequest) -> str:
+    """The URL of a fresh database, on each of the two servers."""
+    url: str = request.getfixturevalue(request.param)
+    return url
+
+
 @pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def database(request: pytest.FixtureRequest) -> str:
     """The URL of a fresh database, on each of the three."""

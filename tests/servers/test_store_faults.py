@@ -27,12 +27,6 @@ def engine(database: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-@pytest.fixture(params=["postgresql", "mariadb"])
-def server(request: pytest.FixtureRequest) -> str:
-    url: str = request.getfixturevalue(request.param)
-    return url
-
-
 @contextmanager
 def holding(engine: Engine) -> Iterator[Connection]:
     """A session beside ours in whose transaction nobody else may write reports."""

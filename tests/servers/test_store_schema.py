@@ -140,12 +140,6 @@ def test_a_server_is_not_changed_but_the_command_is_named(server: str) -> None:
     engine.dispose()
 
 
-@pytest.fixture(params=["postgresql", "mariadb"])
-def server(request: pytest.FixtureRequest) -> str:
-    url: str = request.getfixturevalue(request.param)
-    return url
-
-
 def test_an_older_schema_on_a_server_is_refused_with_the_command(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = open_engine(server)
     schema.upgrade(engine)

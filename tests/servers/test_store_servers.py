@@ -27,12 +27,6 @@ def engine(server: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-@pytest.fixture(params=["postgresql", "mariadb"])
-def server(request: pytest.FixtureRequest) -> str:
-    url: str = request.getfixturevalue(request.param)
-    return url
-
-
 @pytest.fixture
 def small_packets(mariadb: str) -> Iterator[Engine]:
     """A MariaDB that takes statements of 1 MiB only."""
