@@ -87,7 +87,7 @@ def _tasks(source: Source, engine: Engine) -> Iterator[Task]:
 def _in_hand(items: Sequence[Item], engine: Engine) -> Task:
     digests = [hashlib.sha256(item.octets).digest() for item in items]
     keys = {item_key(item, digest) for item, digest in zip(items, digests, strict=True)}
-    keys |= {item_key(item, NOTHING) for item in items}
+    keys |= {item_key(item, NOTHING) for item in items if not item.mailbox}  # whose key has no digest
     return Task(items, record.known(engine, keys), digests)
 
 

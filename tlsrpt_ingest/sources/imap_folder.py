@@ -3,6 +3,7 @@
 import fnmatch
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -72,6 +73,7 @@ def list_folders(client: IMAPClient) -> Folders:
     return Folders(tuple(sorted(names)), delimiter, prefix)
 
 
+@lru_cache(maxsize=64)
 def url(mailbox: Mailbox) -> str:
     """The mailbox as a URL (RFC 5092), with the account's name in place of the host."""
     return f"imap://{quote(mailbox.account)}/{quote(mailbox.name)};UIDVALIDITY={mailbox.uidvalidity}"

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from tlsrpt_ingest import limits
 from tlsrpt_ingest.errors import Unreadable
+from tlsrpt_ingest.sources.imap_fetch import BODY, SIZE, fetch
 from tlsrpt_ingest.sources.imap_folder import uid_url
 from tlsrpt_ingest.sources.imap_login import said
 from tlsrpt_ingest.sources.imap_session import LOST, Session
@@ -100,30 +101,25 @@ class Reader:
         """The sizes of those that are there; 0 where the server stumbles: fetching it by itself says over what."""
         sizes: dict[int, int] = {}
         for start in range(0, len(uids), SIZES):
-            for piece, answers in self._ask(uids[start : start + SIZES], "RFC822.SIZE"):
+            for piece, answers in self._ask(uids[start : start + SIZES], SIZE):
                 if isinstance(answers, Exception):
                     sizes[piece[0]] = 0
                     continue
-                for uid in piece:
-                    if (size := answers.get(uid, {}).get(b"RFC822.SIZE")) is not None:
-                        sizes[uid] = int(size)
+                sizes.update((uid, answers[uid]) for uid in piece if uid in answers)
         return sizes
 
     def _fetch(self, uids: Sequence[int]) -> list[Item]:
         """The messages; one that the server stumbles over is an Item with a failure."""
         items: list[Item] = []
-        for piece, answers in self._ask(uids, "BODY.PEEK[]"):
+        for piece, answers in self._ask(uids, BODY):
             if isinstance(answers, Exception):
                 reason = f"the server cannot hand it out: {said(answers)}"
                 items.append(self._failed(piece[0], "unfetchable", reason))
                 continue
-            # Flags in an answer are not believed: an unsolicited FETCH stands under a sequence number there.
-            # NIL, or no body at all, is a message that was expunged meanwhile.
-            bodies = ((uid, answers.get(uid, {}).get(b"BODY[]")) for uid in piece)
             items += [
-                Item(uid_url(self._mailbox, uid), body, position=uid, mailbox=self._mailbox)
-                for uid, body in bodies
-                if body is not None
+                Item(uid_url(self._mailbox, uid), answers[uid], position=uid, mailbox=self._mailbox)
+                for uid in piece
+                if uid in answers
             ]
         return items
 
@@ -134,7 +130,7 @@ class Reader:
         """
         failure: Exception
         try:
-            answers = self._session.client.fetch(uids, [what])
+            answers = fetch(self._session.client, uids, what)
         except LOST as error:
             self._session.again(error)
             failure = error
@@ -161,7 +157,7 @@ class Reader:
     def _newest_can_be_had(self) -> bool:
         """Whether the server hands out the newest message: then the others are rotten, and not the server away."""
         try:
-            self._session.client.fetch([self._newest], ["BODY.PEEK[]"])
+            fetch(self._session.client, [self._newest], BODY)
         except LOST as error:
             self._session.again(error)
             return False
