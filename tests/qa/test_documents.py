@@ -4,7 +4,6 @@ import importlib.util
 import itertools
 import re
 import shlex
-import tomllib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,7 +14,7 @@ from pydantic import BaseModel
 
 from tests import builders
 from tests.installed import project_files
-from tlsrpt_ingest import errors, rfc8460
+from tlsrpt_ingest import __version__, errors, rfc8460
 from tlsrpt_ingest.cli.program import cli
 from tlsrpt_ingest.config import Config, parse
 
@@ -143,10 +142,9 @@ def models_in(annotation: Any) -> set[type[BaseModel]]:
 
 
 def test_the_changelog_has_the_version(root: Path) -> None:
-    version = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     changelog = (root / "CHANGELOG.md").read_text(encoding="utf-8")
     assert "## [Unreleased]" in changelog
-    assert re.search(rf"^## \[?{re.escape(version)}\b", changelog, re.MULTILINE)
+    assert re.search(rf"^## \[?{re.escape(__version__)}\b", changelog, re.MULTILINE)
 
 
 def test_no_path_of_a_developers_machine(root: Path) -> None:

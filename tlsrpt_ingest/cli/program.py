@@ -1,5 +1,6 @@
 """The program: its group of commands, and how each way to end becomes words and an exit status."""
 
+import gc
 import logging
 import os
 import sys
@@ -10,29 +11,31 @@ from typing import NoReturn
 import click
 
 from tlsrpt_ingest import __version__
-from tlsrpt_ingest.cli.setting import Setting
 from tlsrpt_ingest.cli.words import listen, tell
 from tlsrpt_ingest.errors import IngestError
 
 _COMMANDS = {
-    "alerts": "tlsrpt_ingest.cli.alerts",
-    "backfill": "tlsrpt_ingest.cli.backfill",
-    "config": "tlsrpt_ingest.cli.configuration",
-    "db": "tlsrpt_ingest.cli.database",
-    "doctor": "tlsrpt_ingest.cli.doctor",
-    "export": "tlsrpt_ingest.cli.export",
-    "ledger": "tlsrpt_ingest.cli.look",
-    "metrics": "tlsrpt_ingest.cli.metrics",
-    "poll": "tlsrpt_ingest.cli.poll",
-    "posture": "tlsrpt_ingest.cli.posture",
-    "prune": "tlsrpt_ingest.cli.database",
-    "reprocess": "tlsrpt_ingest.cli.backfill",
-    "serve": "tlsrpt_ingest.cli.serve",
-    "show": "tlsrpt_ingest.cli.look",
-    "site": "tlsrpt_ingest.cli.site",
-    "summary": "tlsrpt_ingest.cli.look",
+    "alerts": ("alerts", "Tell once what is new, and once that it is over."),
+    "backfill": ("backfill", "Read archives into the database."),
+    "config": ("configuration", "Check or print the config."),
+    "db": ("database", "Look at the database's schema, or upgrade it."),
+    "doctor": ("doctor", "Try the config, the database and each account."),
+    "export": ("export", "Write rows as CSV, JSON Lines or Parquet."),
+    "ledger": ("look", "List what became of each delivery, and why."),
+    "metrics": ("metrics", "Write numbers for Prometheus."),
+    "poll": ("poll", "Read new reports from the accounts of the config."),
+    "posture": ("posture", "Say what domains publish for TLS, and what is wrong with it."),
+    "prune": ("database", "Delete reports of long ago."),
+    "reprocess": ("backfill", "Read again what was rejected or did not count."),
+    "serve": ("serve", "Take reports by HTTPS POST."),
+    "show": ("look", "Explain reports, without a database."),
+    "site": ("site", "Write static pages."),
+    "summary": ("look", "Say how mail to each domain arrived."),
 }
-"""Which module has which command. Imported when it is asked for: `poll` with nothing to do should cost little."""
+"""Which module of `cli` has which command, and what --help says of it.
+
+Imported when it is asked for: `poll` with nothing to do should cost little, and --help next to nothing.
+"""
 
 
 class _Commands(click.Group):
@@ -46,9 +49,20 @@ class _Commands(click.Group):
         del ctx
         if cmd_name not in _COMMANDS:
             return None
-        command = getattr(import_module(_COMMANDS[cmd_name]), cmd_name)
+        # What is imported is there to stay: looking for garbage in it is a tenth of the time to start.
+        gc.disable()
+        try:
+            command = getattr(import_module(f"tlsrpt_ingest.cli.{_COMMANDS[cmd_name][0]}"), cmd_name)
+        finally:
+            gc.freeze()
+            gc.enable()
         assert isinstance(command, click.Command)  # noqa: S101 - for the reader and mypy: the table above says so
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, words) for name, (_module, words) in sorted(_COMMANDS.items())])
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -68,6 +82,9 @@ def cli(ctx: click.Context, config: Path | None, verbose: int, quiet: bool) -> N
     Data goes to stdout, words go to stderr. Exit status: 0 done, 2 usage, 65 something was rejected and --strict was
     given (or posture found something wrong), 75 try again later, 77 login refused, 78 configuration.
     """
+    # Imported here: --help and --version do without config and database.
+    from tlsrpt_ingest.cli.setting import Setting  # noqa: PLC0415 - as said
+
     listen(verbose=verbose, quiet=quiet)
     ctx.obj = Setting(config, os.environ)
 
@@ -95,4 +112,6 @@ def main() -> NoReturn:
         # The reader (head, a pager) has seen enough. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    finally:
+        gc.freeze()  # Python's last look for garbage would be at everything, which goes away with the process
     sys.exit(status or 0)

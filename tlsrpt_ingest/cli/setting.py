@@ -37,7 +37,7 @@ class Setting:
     def config(self) -> Config:
         """The config file's content, or the defaults where there is no file."""
         if self.path is None:
-            return Config()
+            return Config.model_construct()  # not Config(), which builds what checks a file
         try:
             text = self.path.read_text(encoding="utf-8")
         except (OSError, UnicodeError) as error:

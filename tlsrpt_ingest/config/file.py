@@ -145,13 +145,13 @@ class Site(Section):
 class Config(Section):
     """The whole file."""
 
-    database: Database = Database()
-    posture: Posture = Posture()
+    database: Database = Database.model_construct()
+    posture: Posture = Posture.model_construct()
     imap: Annotated[tuple[Imap, ...], Field(strict=False)] = ()
-    alerts: Alerts = Alerts()
-    receive: Receive = Receive()
-    trust: Trust = Trust()
-    site: Site = Site()
+    alerts: Alerts = Alerts.model_construct()
+    receive: Receive = Receive.model_construct()
+    trust: Trust = Trust.model_construct()
+    site: Site = Site.model_construct()
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:

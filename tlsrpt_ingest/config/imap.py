@@ -93,7 +93,7 @@ class Imap(Section):
     oauth: OAuth | None = None
     folders: Annotated[tuple[Name, ...], Field(min_length=1, strict=False)] = ("INBOX",)
     """Names as people write them, `/` between levels; `*` and `?` stand for many and for one character."""
-    after: After = After()
+    after: After = After.model_construct()
     keyword: Annotated[str, Field(pattern=r"^[$A-Za-z0-9._-]{1,64}$")] = "$TlsrptDone"
     """The keyword that "flag" sets (RFC 3501 section 2.3.2)."""
     timeout: Annotated[int, Field(ge=1, le=3600)] = 60

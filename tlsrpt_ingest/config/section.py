@@ -6,9 +6,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 
 class Section(BaseModel):
-    """A section: unknown keys are refused, and nothing is converted."""
+    """A section: unknown keys are refused, and nothing is converted.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    What checks it is built when there is something to check: for all sections that takes longer than importing them.
+    So defaults are made by `model_construct`, which checks nothing.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 
 def one_line(text: str) -> str:
