@@ -1,10 +1,11 @@
-"""Write what docs/ repeats of the code: `make docs`. A test compares the pages with the code."""
+"""Write what docs/ and migrations/ repeat of the code: `make docs`. A test compares the pages with the code."""
 
 import ast
 import inspect
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any, Final
 
@@ -19,12 +20,18 @@ from tlsrpt_ingest.cli.program import cli
 from tlsrpt_ingest.mail.deviations import MAIL_DEVIATIONS
 from tlsrpt_ingest.posture.codes import CODES as POSTURE_CODES
 from tlsrpt_ingest.rfc8460 import CODES
-from tlsrpt_ingest.store import tables, views
+from tlsrpt_ingest.store import schema, tables, views
+from tlsrpt_ingest.store.engine import open_engine
 
 DOCS: Final = Path(__file__).parent
 PACKAGE: Final = Path(tlsrpt_ingest.__file__).parent
 
 _NOTE: Final = "<!-- Written by docs/generate.py from the code; do not edit. Run `make docs`. -->\n"
+
+_SQLITE: Final = """\
+-- What the revisions make of an empty SQLite file, for making one without them (store/schema.py).
+-- Written by docs/generate.py; do not edit. Run `make docs`.
+"""
 
 _TABLES: Final = """\
 Column types are SQLite's; PostgreSQL and MariaDB have their like. Times are UTC. Dashboards read the [views](views.md),
@@ -48,6 +55,7 @@ def pages() -> dict[str, str]:
         "reference/tables.md": _tables(),
         "reference/views.md": _views(),
         "map.md": _map(),
+        "../migrations/sqlite.sql": _sqlite(),
     }
 
 
@@ -203,6 +211,19 @@ def _about(column: Column[Any]) -> str:
 def _target(key: ForeignKeyConstraint, name: str) -> str:
     element = key.elements[key.column_keys.index(name)]
     return f"{element.column.table.name}.{element.column.name}"
+
+
+def _sqlite() -> str:
+    """What the revisions make of an empty SQLite file, as its schema has it."""
+    with TemporaryDirectory() as folder:
+        engine = open_engine(f"sqlite:///{Path(folder) / 'empty.db'}")
+        schema.upgrade(engine)
+        with engine.connect() as connection:
+            asked = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid"
+            statements = [*connection.exec_driver_sql(asked).scalars()]
+        engine.dispose()
+    statements.append(f"INSERT INTO alembic_version VALUES ('{schema.HEAD}')")  # noqa: S608 - a word of ours
+    return _SQLITE + ";\n".join(statements) + "\n"
 
 
 def _said(module: ModuleType) -> dict[str, str]:

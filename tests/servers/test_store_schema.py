@@ -126,6 +126,20 @@ def test_sqlite_is_made_and_migrated_on_first_use(sqlite: str) -> None:
     engine.dispose()
 
 
+def test_a_new_sqlite_file_is_what_the_revisions_make(sqlite: str) -> None:
+    made, migrated = (open_engine(sqlite + name) for name in ("-made", "-migrated"))
+    schema.ready(made)
+    schema.upgrade(migrated)
+    everything = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
+    rows = []
+    for engine in (made, migrated):
+        with engine.connect() as connection:
+            rows.append(connection.exec_driver_sql(everything).all())
+            assert connection.exec_driver_sql("SELECT * FROM alembic_version").all() == [(schema.HEAD,)]
+        engine.dispose()
+    assert rows[0] == rows[1]
+
+
 def test_a_server_is_not_changed_but_the_command_is_named(server: str) -> None:
     engine = open_engine(server)
     with pytest.raises(Misconfigured) as error:
