@@ -108,9 +108,9 @@ def _batches(results: Iterable[tuple[Task, Judged]]) -> Iterator[list[_Done]]:
     for task, judged in results:
         items: Sequence[Item | None] = [None] * len(judged.found) if isinstance(task.source, Shard) else task.source
         octets += judged.octets
-        for item, (key, deliveries) in zip(items, judged.found, strict=False):  # the rest is another task
+        for item, (key, deliveries, more) in zip(items, judged.found, strict=False):  # the rest is another task
             batch.append(_Done(item, key, deliveries, () if deliveries else task.ledger[key]))
-            rows += sum(delivery.rows for delivery in deliveries)
+            rows += more
             if len(batch) >= limits.BATCH_ITEMS or rows >= limits.BATCH_ROWS:
                 yield batch
                 batch, rows, octets = [], 0, 0
@@ -126,15 +126,14 @@ def _commit(batch: Sequence[_Done], engine: Engine, tally: Tally, cap: int | Non
     flat = [delivery for done in batch for delivery in done.deliveries]
     if cap is not None:
         flat = capped(engine, flat, cap)
-    written = zip(flat, record.write(engine, flat), strict=True)
+    fates = record.write(engine, flat)
+    _count(batch, flat, fates, tally)
     became: dict[bytes, list[Outcome]] = {}
-    for _item, key, deliveries, known in batch:
-        became[key] = list(known)
-        for delivery, outcome in islice(written, len(deliveries)):
-            became[key].append(outcome)
-            _count(delivery, outcome, tally)
-        tally.outcomes.update(Outcome.DUPLICATE if one is Outcome.RECORDED else one for one in known)
-        tally.items += 1
+    written = iter(fates)
+    for item, key, deliveries, known in batch:
+        outcomes = [*known, *islice(written, len(deliveries))]
+        if item is not None:
+            became[key] = outcomes
     # What is a duplicate now may be the very message that another poller recorded a moment ago: its row says so, and
     # the owner's wish is about the row.
     if twice := {
@@ -144,9 +143,15 @@ def _commit(batch: Sequence[_Done], engine: Engine, tally: Tally, cap: int | Non
     return [(done.item, Outcome.gravest(became[done.key])) for done in batch if done.item]
 
 
-def _count(delivery: Prepared, outcome: Outcome, tally: Tally) -> None:
-    tally.outcomes[outcome] += 1
-    if delivery.report and outcome in (Outcome.RECORDED, Outcome.CONFLICTING):
-        tally.deviations.update(code for _position, code, _path in delivery.report.deviations)
-    if outcome is Outcome.REJECTED and len(tally.rejected) < limits.REASONS:
-        tally.rejected.append((delivery.origin, delivery.reason or "the database refused it; the ledger says why"))
+def _count(batch: Sequence[_Done], deliveries: Sequence[Prepared], outcomes: Sequence[Outcome], tally: Tally) -> None:
+    tally.items += len(batch)
+    tally.outcomes.update(outcomes)
+    for known in (done.known for done in batch if done.known):
+        tally.outcomes.update(Outcome.DUPLICATE if one is Outcome.RECORDED else one for one in known)
+    for delivery, outcome in zip(deliveries, outcomes, strict=True):
+        if outcome is Outcome.REJECTED:
+            if len(tally.rejected) < limits.REASONS:
+                reason = delivery.reason or "the database refused it; the ledger says why"
+                tally.rejected.append((delivery.origin, reason))
+        elif delivery.report and delivery.report.deviations and outcome in (Outcome.RECORDED, Outcome.CONFLICTING):
+            tally.deviations.update(code for _position, code, _path in delivery.report.deviations)

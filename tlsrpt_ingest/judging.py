@@ -31,6 +31,8 @@ class Found(NamedTuple):
     key: bytes
     deliveries: Sequence[Prepared]
     """Empty where the ledger has the item's final outcome."""
+    rows: int = 0
+    """How many rows the deliveries become."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +84,8 @@ def judge_task(task: Task, trust: Trust | None = None) -> Judged:
             found.append(Found(key, ()))
             continue
         deliveries = [prepare(delivery) for delivery in judge(item, key, digest, trust)]
-        found.append(Found(key, deliveries))
-        rows += sum(delivery.rows for delivery in deliveries)
+        found.append(Found(key, deliveries, sum(delivery.rows for delivery in deliveries)))
+        rows += found[-1].rows
         if rows >= limits.TASK_ROWS:
             return Judged(found, octets, task.behind(item, len(found)))
     return Judged(found, octets, None)

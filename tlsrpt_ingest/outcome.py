@@ -29,4 +29,4 @@ class Outcome(StrEnum):
     @classmethod
     def gravest(cls, outcomes: "list[Outcome]") -> "Outcome":
         """The outcome of an item with these deliveries (at least one)."""
-        return min(outcomes, key=list(cls).index)
+        return next(outcome for outcome in cls if outcome in outcomes)
