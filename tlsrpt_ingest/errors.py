@@ -36,6 +36,12 @@ class Unreadable(IngestError):
         return Unreadable, (self.stage, self.code, str(self))
 
 
+def unforeseen(stage: str, error: Exception) -> Unreadable:
+    """The reason of an item that nobody foresaw: one message never stops the run, whatever it makes us stumble over."""
+    said = ascii(f"{type(error).__name__}: {error}"[:200])
+    return Unreadable(stage, "unforeseen", f"a fault of tlsrpt-ingest, please report it: {said}")
+
+
 class Unavailable(IngestError):
     """The world is not there just now: a server, a disk, a lock. Nothing of the batch in hand was settled."""
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple, Self
 
 from tlsrpt_ingest import limits
-from tlsrpt_ingest.errors import Unreadable
+from tlsrpt_ingest.errors import Unreadable, unforeseen
 from tlsrpt_ingest.mail import Document, Mail, open_mail
 from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.rfc8460 import NotAReport, Reading, SeveralReports, read
@@ -178,6 +178,8 @@ def _read(document: Document | Unreadable, mail: Mail) -> Iterable[_Verdict]:
         return (_Verdict(failure=other),) if mail.claims else ()
     except Unreadable as failure:
         return (_Verdict(failure=failure),)
+    except Exception as error:  # noqa: BLE001 - one document never stops the run
+        return (_Verdict(failure=unforeseen("document", error)),)
     if document.deviations:
         reading = Reading(reading.members, document.deviations + reading.deviations)
     return (_Verdict(reading, document.gzip or gzip.compress(document.octets, mtime=0)),)

@@ -67,6 +67,16 @@ def test_what_could_not_be_had_keeps_its_key() -> None:
     assert found.key == without != item_key(item, digest)
 
 
+def test_a_fault_nobody_foresaw_costs_its_document_and_not_the_run(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("tlsrpt_ingest.judging.read", broken)
+    deliveries = [delivery for one in judged(task) for delivery in one.deliveries]
+    assert deliveries
+    assert {(delivery.stage, delivery.code) for delivery in deliveries} == {("document", "unforeseen")}
+
+
 def test_a_failure_goes_from_one_process_to_another() -> None:
     item = Item("memory:1", b"", failure=Unreadable("fetch", "too-large", "it is too large"))
     [found] = judged(Task([item], {}, [NOTHING]))

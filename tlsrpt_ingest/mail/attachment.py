@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from tlsrpt_ingest import limits
-from tlsrpt_ingest.errors import Unreadable
+from tlsrpt_ingest.errors import Unreadable, unforeseen
 from tlsrpt_ingest.mail.entity import Entity, bare_part, decode, entity, parts
 from tlsrpt_ingest.mail.field import addr_spec, clean, text
 from tlsrpt_ingest.mail.inflate import Allowance, Inflated, inflate, sniff
@@ -48,7 +48,7 @@ def open_mail(octets: bytes, name: str | None = None) -> Mail:
     try:
         return _open_bare(octets, name) if sniff(octets) else _open_message(octets, name)
     except Exception as error:  # noqa: BLE001 - one message never stops the run: what nobody foresaw is its own reason
-        return _unforeseen(error)
+        return Mail((unforeseen("mail", error),), claims=False)
 
 
 def open_posted(octets: bytes, media_type: str) -> Mail:
@@ -58,18 +58,11 @@ def open_posted(octets: bytes, media_type: str) -> Mail:
         codes = _label_codes(media_type, None, sniff(octets), called_gzip=called_gzip) if media_type else []
         documents = tuple(_documents(octets, Hints(), codes, called_gzip=called_gzip))
     except Exception as error:  # noqa: BLE001 - as above
-        return _unforeseen(error)
+        return Mail((unforeseen("mail", error),), claims=False)
     if not documents:
         what = "neither JSON nor gzip nor zip" if octets.strip() else "nothing at all"
         documents = (Unreadable("mail", "unknown-format", f"the body holds {what}"),)
     return Mail(documents, claims=True)
-
-
-def _unforeseen(error: Exception) -> Mail:
-    said = ascii(f"{type(error).__name__}: {error}"[:200])
-    return Mail(
-        (Unreadable("mail", "unforeseen", f"a fault of tlsrpt-ingest, please report it: {said}"),), claims=False
-    )
 
 
 _TLSRPT: Final = "application/tlsrpt"

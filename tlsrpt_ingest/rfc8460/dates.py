@@ -80,9 +80,11 @@ def epoch(seconds: float) -> datetime:
     """A time as seconds since 1970, or as milliseconds where seconds would lie beyond every report."""
     if seconds > limits.LATEST.timestamp():
         seconds /= 1000
-    return datetime.fromtimestamp(seconds, UTC)
+    # Not `fromtimestamp`, which asks the C library and raises what that says of 1e17.
+    return _EPOCH + timedelta(seconds=seconds)
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST = 64
 """Characters of the longest way to write a date-time; RFC 5322's with the zone's name in a comment takes 40."""
 _RFC_3339 = re.compile(
