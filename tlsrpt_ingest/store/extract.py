@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ from sqlalchemy import Engine, Select, and_, exists, or_, select
 from sqlalchemy.sql import ColumnElement
 
 from tlsrpt_ingest.store import tables
+from tlsrpt_ingest.store.failed import moments_of
 from tlsrpt_ingest.store.speaking import speaking
 
 PAGE: Final = 2_000
@@ -98,11 +99,9 @@ def extract(
     """The rows of the UTC days from `since` to `until`, both included, of all or one policy domain."""
     columns = _COLUMNS[what]
     asked = select(*columns, *(column.label(f"order_{at}") for at, column in enumerate(_ORDER[what])))
-    asked = _joined(asked, what).where(_report.conflicts_with.is_(None))
-    if since is not None:
-        asked = asked.where(_report.start_datetime >= datetime.combine(since, time()))
-    if until is not None and until < date.max:
-        asked = asked.where(_report.start_datetime < datetime.combine(until + timedelta(days=1), time()))
+    # From some day on in any case: without one SQLite begins with all failure details, and sorts them.
+    of_days = moments_of(_report.start_datetime, since or date.min, until)
+    asked = _joined(asked, what).where(_report.conflicts_with.is_(None), *of_days)
     if domain is not None:
         of_domain = _policy.policy_domain == domain
         if what is What.REPORTS:

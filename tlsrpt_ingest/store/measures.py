@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, Double, Engine, case, cast, func, select
@@ -12,14 +12,12 @@ from tlsrpt_ingest import limits
 from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.rfc8460.explanations import host_name
 from tlsrpt_ingest.rfc8460.terms import POLICY_TYPES, RESULT_TYPES
-from tlsrpt_ingest.store import tables, views
+from tlsrpt_ingest.store import tables
+from tlsrpt_ingest.store.failed import COUNT, failed_sessions, moments_of
 from tlsrpt_ingest.store.speaking import speaking
 
 OTHER: Final = "other"
 """What domains beyond the bound, and types that RFC 8460 does not list, are called."""
-
-COUNT: Final = 10**12
-"""The largest session count that enters a sum, as in the views."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +40,14 @@ def measure(engine: Engine, now: datetime, days: int) -> Measures:
     """Measure the last `days` UTC days before the one of `now`, and that one."""
     since, until = now.date() - timedelta(days=days), now.date()
     report = tables.report.c
-    within = [
-        report.conflicts_with.is_(None),
-        report.start_datetime >= datetime.combine(since, time()),
-        report.start_datetime < datetime.combine(until + timedelta(days=1), time()),
-    ]
+    within = [report.conflicts_with.is_(None), *moments_of(report.start_datetime, since, until)]
     with speaking(engine), engine.connect() as connection:
         domains = _domains(connection, within)
+        sessions, latest = _sessions(connection, within, domains)
         return Measures(
-            _sessions(connection, within, domains),
+            sessions,
             _failures(connection, since, until, domains),
-            _latest(connection, within, domains),
+            latest,
             connection.scalar(select(func.max(report.start_datetime)).where(within[0], within[-1])),
             int(connection.scalar(select(func.count()).where(tables.delivery.c.outcome == str(Outcome.REJECTED))) or 0),
         )
@@ -76,38 +71,34 @@ def _domains(connection: Connection, within: Sequence[ColumnElement[bool]]) -> l
 
 def _sessions(
     connection: Connection, within: Sequence[ColumnElement[bool]], domains: Sequence[str]
-) -> dict[tuple[str, str], tuple[float, float]]:
+) -> tuple[dict[tuple[str, str], tuple[float, float]], dict[str, datetime]]:
+    """Sessions by domain and policy type, and the start of the latest report by domain."""
     policy = tables.policy.c
     key = (_listed(policy.policy_domain, domains, "domain"), _listed(policy.policy_type, POLICY_TYPES, "type"))
     rows = connection.execute(
-        select(*key, _sum(policy.total_successful_session_count), _sum(policy.total_failure_session_count))
+        select(
+            *key,
+            _sum(policy.total_successful_session_count),
+            _sum(policy.total_failure_session_count),
+            func.max(tables.report.c.start_datetime),
+        )
         .join(tables.report, policy.report_pk == tables.report.c.pk)
         .where(*within)
         .group_by(*key)
     )
-    return {(domain, policy_type): (good, bad) for domain, policy_type, good, bad in rows}
+    sessions: dict[tuple[str, str], tuple[float, float]] = {}
+    latest: dict[str, datetime] = {}
+    for domain, policy_type, good, bad, moment in rows:
+        sessions[domain, policy_type] = good, bad
+        latest[domain] = max(latest.get(domain, moment), moment)
+    return sessions, latest
 
 
 def _failures(connection: Connection, since: date, until: date, domains: Sequence[str]) -> dict[tuple[str, str], float]:
-    view = views.failure.c
-    key = (_listed(view.policy_domain, domains, "domain"), _listed(view.result_type, RESULT_TYPES, "type"))
-    rows = connection.execute(
-        select(*key, _sum(view.failed_session_count)).where(view.day >= since, view.day <= until).group_by(*key)
-    )
+    found = failed_sessions(connection.dialect.name, since, until).c
+    key = (_listed(found.policy_domain, domains, "domain"), _listed(found.result_type, RESULT_TYPES, "type"))
+    rows = connection.execute(select(*key, _sum(found.sessions)).group_by(*key))
     return {(domain, result_type): sessions for domain, result_type, sessions in rows}
-
-
-def _latest(
-    connection: Connection, within: Sequence[ColumnElement[bool]], domains: Sequence[str]
-) -> dict[str, datetime]:
-    domain = _listed(tables.policy.c.policy_domain, domains, "domain")
-    rows = connection.execute(
-        select(domain, func.max(tables.report.c.start_datetime))
-        .join(tables.report, tables.policy.c.report_pk == tables.report.c.pk)
-        .where(*within)
-        .group_by(domain)
-    )
-    return {name: moment for name, moment in rows}  # noqa: C416 - dict() of rows is not what mypy takes for pairs
 
 
 def _listed(column: ColumnElement[Any], names: Sequence[str], label: str) -> ColumnElement[Any]:

@@ -1,16 +1,17 @@
 """The sums behind `summary`: sessions and failures by domain, reports by sender, of some days."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Double, Engine, and_, cast, exists, func, select, text
+from sqlalchemy import Connection, Double, Engine, and_, case, cast, exists, func, select, text
 from sqlalchemy.sql import ColumnElement
 
 from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.store import tables, views
+from tlsrpt_ingest.store.failed import days_of, failed_sessions, moments_of
 from tlsrpt_ingest.store.speaking import speaking
 
 
@@ -92,31 +93,29 @@ def totals(engine: Engine, since: date | None = None, until: date | None = None,
     # Failures and sessions take nearly all of the time, so each has a connection, and with it a processor.
     with speaking(engine), ThreadPoolExecutor(1) as beside, engine.connect() as connection:
         failures = beside.submit(_failures, engine, since, until, domain)
-        reports = _reports(connection, since, until, domain)
+        senders, conflicting = _senders(connection, since, until, domain)
         days = _sessions(connection, since, until, domain)
         return Totals(
             domains=_domains(days, failures.result()),
-            senders=tuple(sorted(_senders(connection, since, until, domain), key=_most_reports)),
-            reports=reports[0],
-            conflicting=_conflicting(connection, since, until, domain),
+            senders=tuple(SenderTotal(one.organization_name, one.reports, one.latest) for one in senders),
+            reports=sum(one.reports for one in senders),
+            conflicting=conflicting,
             rejected=_rejected(connection, since, until),
             refused=_refused(connection, since, until),
-            first_day=_day(reports[1]),
-            last_day=_day(reports[2]),
+            first_day=min((one.first.date() for one in senders), default=None),
+            last_day=max((one.latest.date() for one in senders), default=None),
         )
 
 
 def _failures(
     engine: Engine, since: date | None, until: date | None, domain: str | None
 ) -> dict[str | None, list[Failures]]:
-    view = views.failure.c
-    key = (view.policy_domain, view.result_type, view.organization_name)
+    found = failed_sessions(engine.dialect.name, since, until).c
+    key = (found.policy_domain, found.result_type, found.organization_name)
     failures: dict[str | None, list[Failures]] = {}
     with engine.connect() as connection:
         for name, result_type, organization_name, sessions in connection.execute(
-            select(*key, _sum(view.failed_session_count))
-            .where(*_days(view.day, since, until), *_equal(view.policy_domain, domain))
-            .group_by(*key)
+            select(*key, _sum(found.sessions)).where(*_equal(found.policy_domain, domain)).group_by(*key)
         ):
             failures.setdefault(name, []).append(Failures(result_type, organization_name, int(sessions)))
     return failures
@@ -129,7 +128,7 @@ def _sessions(
     days: dict[str | None, list[DaySessions]] = {}
     for name, day, successful, failed in connection.execute(
         select(daily.policy_domain, daily.day, _sum(daily.successful), _sum(daily.failed))
-        .where(*_days(daily.day, since, until), *_equal(daily.policy_domain, domain))
+        .where(*days_of(daily.day, since, until), *_equal(daily.policy_domain, domain))
         .group_by(daily.policy_domain, daily.day)
         .order_by(daily.day)
     ):
@@ -153,37 +152,34 @@ def _domains(
     return tuple(sorted(found, key=lambda one: (-one.successful - one.failed, one.policy_domain or "")))
 
 
-def _reports(connection: Connection, since: date | None, until: date | None, domain: str | None) -> Any:
-    report = tables.report.c
-    return connection.execute(
-        select(func.count(), func.min(report.start_datetime), func.max(report.start_datetime)).where(
-            report.conflicts_with.is_(None), *_of(since, until, domain)
-        )
-    ).one()
-
-
-def _conflicting(connection: Connection, since: date | None, until: date | None, domain: str | None) -> int:
-    report = tables.report.c
-    asked = select(func.count()).where(report.conflicts_with.is_not(None), *_of(since, until, domain))
-    return int(connection.execute(asked).scalar_one())
-
-
 def _senders(
     connection: Connection, since: date | None, until: date | None, domain: str | None
-) -> Iterator[SenderTotal]:
+) -> tuple[list[Any], int]:
+    """Of each organization its counted reports, most first, and the start of the first and of the latest.
+
+    And how many reports of all of them conflict.
+    """
     report = tables.report.c
-    for row in connection.execute(
-        select(report.organization_name, func.count(), func.max(report.start_datetime))
-        .where(report.conflicts_with.is_(None), *_of(since, until, domain))
+    counted = case((report.conflicts_with.is_(None), report.start_datetime))
+    rows = connection.execute(
+        select(
+            report.organization_name,
+            func.count(counted).label("reports"),
+            func.min(counted).label("first"),
+            func.max(counted).label("latest"),
+            func.count(report.conflicts_with).label("conflicting"),
+        )
+        .where(*_of(since, until, domain))
         .group_by(report.organization_name)
-    ):
-        yield SenderTotal(*row)
+    ).all()
+    senders = sorted((row for row in rows if row.reports), key=lambda one: (-one.reports, one.organization_name or ""))
+    return senders, sum(row.conflicting for row in rows)
 
 
 def _rejected(connection: Connection, since: date | None, until: date | None) -> int:
     delivery = tables.delivery.c
     asked = select(func.count()).where(
-        delivery.outcome == str(Outcome.REJECTED), *_moments(delivery.last_at, since, until)
+        delivery.outcome == str(Outcome.REJECTED), *moments_of(delivery.last_at, since, until)
     )
     return int(connection.execute(asked).scalar_one())
 
@@ -192,34 +188,16 @@ def _refused(connection: Connection, since: date | None, until: date | None) -> 
     delivery = tables.delivery.c
     # In the very words of the index `ix_delivery_refused_at`.
     refused = text("outcome IN ('unauthenticated', 'foreign')")
-    asked = select(delivery.outcome, func.count()).where(refused, *_moments(delivery.last_at, since, until))
+    asked = select(delivery.outcome, func.count()).where(refused, *moments_of(delivery.last_at, since, until))
     return {Outcome(outcome): count for outcome, count in connection.execute(asked.group_by(delivery.outcome))}
 
 
 def _of(since: date | None, until: date | None, domain: str | None) -> list[ColumnElement[bool]]:
     """Conditions on `report`: its day, and that some policy of it is of the domain."""
     report, policy = tables.report.c, tables.policy.c
-    conditions = _moments(report.start_datetime, since, until)
+    conditions = moments_of(report.start_datetime, since, until)
     if domain is not None:
         conditions.append(exists().where(and_(policy.report_pk == report.pk, policy.policy_domain == domain)))
-    return conditions
-
-
-def _moments(column: ColumnElement[Any], since: date | None, until: date | None) -> list[ColumnElement[bool]]:
-    conditions = []
-    if since is not None:
-        conditions.append(column >= datetime.combine(since, time()))
-    if until is not None and until < date.max:
-        conditions.append(column < datetime.combine(until + timedelta(days=1), time()))
-    return conditions
-
-
-def _days(column: ColumnElement[Any], since: date | None, until: date | None) -> list[ColumnElement[bool]]:
-    conditions = []
-    if since is not None:
-        conditions.append(column >= since)
-    if until is not None:
-        conditions.append(column <= until)
     return conditions
 
 
@@ -236,10 +214,6 @@ def _day(moment: date | None) -> date | None:
     if isinstance(moment, datetime):
         return (moment.astimezone(UTC) if moment.tzinfo else moment).date()
     return moment
-
-
-def _most_reports(one: SenderTotal) -> tuple[int, str]:
-    return -one.reports, one.organization_name or ""
 
 
 def _most_sessions(one: Failures) -> tuple[int, str, str]:
