@@ -56,9 +56,11 @@ def when_much() -> Workers:
 
 
 def _processes(count: int) -> Workers:
-    from tlsrpt_ingest.processes import Processes  # noqa: PLC0415 - a tenth of a second that few polls should pay
+    # Imported here: a tenth of a second that few polls should pay. And `judging` before the processes part, or each
+    # would import it for itself.
+    from tlsrpt_ingest import judging, processes  # noqa: F401, PLC0415 - as said
 
-    return Processes(count)
+    return processes.Processes(count)
 
 
 def _cluster(url: str, places: Mapping[str, int | None]) -> Workers:

@@ -26,7 +26,7 @@ _COMMANDS = {
     "poll": ("poll", "Read new reports from the accounts of the config."),
     "posture": ("posture", "Say what domains publish for TLS, and what is wrong with it."),
     "prune": ("database", "Delete reports of long ago."),
-    "reprocess": ("backfill", "Read again what was rejected or did not count."),
+    "reprocess": ("reprocess", "Read again what was rejected or did not count."),
     "serve": ("serve", "Take reports by HTTPS POST."),
     "show": ("look", "Explain reports, without a database."),
     "site": ("site", "Write static pages."),
