@@ -7,6 +7,7 @@ import pytest
 
 from tests import builders
 from tests.installed import Program
+from tests.servers.dovecot import PASSWORD, User
 
 PROGRAM = """
 import sys
@@ -22,7 +23,8 @@ def imported(program: Program, *arguments: str | Path) -> set[str]:
     """The modules that are there at the end of a run that goes well."""
     python = program.script.with_name("python")
     command = [python, "-P", "-c", PROGRAM, *arguments]
-    ran = subprocess.run(command, env=program.environment(), capture_output=True, text=True, check=False)
+    environment = program.environment({"IMAP_PASSWORD": PASSWORD})
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     return {*ran.stderr.splitlines()[-1].split()}
 
@@ -48,3 +50,18 @@ def test_backfill_of_a_file_imports_nothing_of_other_sources_and_outputs(program
         modules = imported(program, "backfill", "--jobs", "1", "--database", sqlite, path)
         assert "tlsrpt_ingest.ingest" in modules
         assert modules & {"alembic", "dkim", "dns", "imapclient", "jinja2", "multiprocessing", "rich"} == set()
+        assert (
+            modules & {f"tlsrpt_ingest.{name}" for name in ("cli.poll", "sources.imap", "store.ask", "processes")}
+            == set()
+        )
+
+
+def test_a_poll_that_finds_nothing_imports_nothing_that_reads_mail(
+    program: Program, mailbox: User, sqlite: str
+) -> None:
+    config = program.home / "config.toml"
+    config.write_text(mailbox.account(), encoding="utf-8")
+    modules = imported(program, "--config", config, "poll", "--database", sqlite)
+    assert "imapclient" in modules
+    assert modules & {"alembic", "dkim", "dns", "jinja2", "multiprocessing", "rich"} == set()
+    assert modules & {f"tlsrpt_ingest.{name}" for name in ("ingest", "mail", "output.site", "rfc8460")} == set()
