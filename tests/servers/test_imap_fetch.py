@@ -101,3 +101,19 @@ def test_what_is_no_answer_is_a_lost_connection(answer: bytes) -> None:
         fetch(answered(answer), [7], SIZE)
     with pytest.raises(ProtocolError):
         fetch(answered((b"1 (UID 7 BODY[] {3}", b"abc"), answer), [7], BODY)
+
+
+@pytest.mark.parametrize(
+    ("uids", "asked"),
+    [([7], "7"), ([1, 2, 3], "1:3"), ([1, 2, 4, 6, 7, 4_294_967_295], "1:2,4,6:7,4294967295")],
+)
+def test_what_is_asked_for_is_named_by_ranges(uids: list[int], asked: str) -> None:
+    """A range has nothing in it that was not asked for."""
+    heard = []
+
+    def answer(*words: str) -> tuple[str, list[None]]:
+        heard.append(words)
+        return "OK", [None]
+
+    assert fetch(SimpleNamespace(_imap=SimpleNamespace(uid=answer)), uids, BODY) == {}
+    assert heard == [("FETCH", asked, "(BODY.PEEK[])")]

@@ -96,7 +96,7 @@ class ImapSource:
 
     @property
     def octets_total(self) -> int | None:
-        """Octets of the messages to read, as far as the server has been asked."""
+        """Octets of the messages to read, as far as can be told."""
         return self._reader.octets_total or None
 
     def items(self) -> Iterator[Item]:

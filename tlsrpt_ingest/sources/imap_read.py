@@ -2,7 +2,7 @@
 
 import imaplib
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from tlsrpt_ingest import limits
@@ -47,29 +47,39 @@ class Reader:
         self._rotten = 0
         self._newest = 0
         self.octets_total = 0
+        """Octets of the messages to read: of those whose size is known, and of the others as many on the average."""
 
     def batches(self) -> Iterator[list[Item]]:
         """The messages to read, in the order of their UIDs, by batches that one FETCH brought."""
         for uids in self._windows():
             self._newest = uids[-1]
-            sizes = self._sizes(uids)
-            self.octets_total += sum(sizes.values())
-            batch: list[int] = []
-            octets = 0
-            for uid in uids:
-                size = sizes.get(uid)
-                if size is None:  # expunged since the search
-                    continue
-                if size > self._largest:
-                    yield [self._failed(uid, "too-large", f"it has {size:,} octets; {self._limit()}")]
-                    continue
-                if batch and (len(batch) >= FETCH or octets + size > FETCH_OCTETS):
-                    yield self._fetch(batch)
-                    batch, octets = [], 0
-                batch.append(uid)
-                octets += size
-            if batch:
+            before, octets = self.octets_total, 0
+            # Sizes are asked for as they are needed: the others of a large mailbox would have to wait for all of them.
+            for start in range(0, len(uids), SIZES):
+                some = uids[start : start + SIZES]
+                sizes = self._sizes(some)
+                octets += sum(sizes.values())
+                self.octets_total = before + octets * len(uids) // (start + len(some))
+                yield from self._by_size(some, sizes)
+
+    def _by_size(self, uids: Sequence[int], sizes: Mapping[int, int]) -> Iterator[list[Item]]:
+        """The messages, as many at once as FETCH and FETCH_OCTETS allow."""
+        batch: list[int] = []
+        octets = 0
+        for uid in uids:
+            size = sizes.get(uid)
+            if size is None:  # expunged since the search
+                continue
+            if size > self._largest:
+                yield [self._failed(uid, "too-large", f"it has {size:,} octets; {self._limit()}")]
+                continue
+            if batch and (len(batch) >= FETCH or octets + size > FETCH_OCTETS):
                 yield self._fetch(batch)
+                batch, octets = [], 0
+            batch.append(uid)
+            octets += size
+        if batch:
+            yield self._fetch(batch)
 
     def _windows(self) -> Iterator[list[int]]:
         """The UIDs to read: what SEARCH finds less what the ledger has, window by window."""
@@ -100,11 +110,10 @@ class Reader:
     def _sizes(self, uids: Sequence[int]) -> dict[int, int]:
         """The sizes of those that are there; 0 where the server stumbles: fetching it by itself says over what."""
         sizes: dict[int, int] = {}
-        for start in range(0, len(uids), SIZES):
-            for piece, answers in self._ask(uids[start : start + SIZES], SIZE):
-                if isinstance(answers, Exception):
-                    sizes[piece[0]] = 0
-                    continue
+        for piece, answers in self._ask(uids, SIZE):
+            if isinstance(answers, Exception):
+                sizes[piece[0]] = 0
+            else:
                 sizes.update((uid, answers[uid]) for uid in piece if uid in answers)
         return sizes
 
