@@ -18,10 +18,14 @@ from sqlalchemy import Engine, func, select
 
 from benchmarks.large import MAILBOX
 from tlsrpt_ingest.outcome import Outcome
+from tlsrpt_ingest.output.metrics import DAYS
 from tlsrpt_ingest.store import views
 from tlsrpt_ingest.store.ask import totals
 from tlsrpt_ingest.store.engine import open_engine
+from tlsrpt_ingest.store.extract import What, extract
+from tlsrpt_ingest.store.measures import measure
 from tlsrpt_ingest.store.messages import Messages
+from tlsrpt_ingest.store.readiness import readiness_of
 from tlsrpt_ingest.store.seen import policies_since
 from tlsrpt_ingest.store.writer import Writer
 
@@ -43,6 +47,11 @@ def questions(url: str, engine: Engine) -> dict[str, Callable[[], Any]]:
         "daily_sessions of 30 days": rows(select(views.daily_sessions).where(views.daily_sessions.c.day >= since)),
         "failure of 1 day": rows(_failures(since + MONTH - timedelta(days=2), since + MONTH - timedelta(days=2))),
         "failure of 30 days, summed by domain and type": rows(_counted(since)),
+        "metrics, its questions": lambda: measure(engine, datetime.now(UTC), DAYS),
+        "readiness of 30 domains": lambda: readiness_of(
+            engine, [f"d{number}.customer.example" for number in range(30)]
+        ),
+        "export of all failures, the first page": lambda: next(extract(engine, What.FAILURES).pages),
         "policies seen in 30 days": rows(select(policies_since(since))),
         "a poll: 1,000,000 UIDs that are known": lambda: [
             messages.known(MAILBOX, low, low + 49_999, 1) for low in range(1, 1_000_000, 50_000)
