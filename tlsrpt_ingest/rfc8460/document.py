@@ -23,8 +23,15 @@ def _kebab(name: str) -> str:
 
 
 class _Object(BaseModel):
+    # Built when the first one is made: most runs make none (see `Reading.report`).
     model_config = ConfigDict(
-        strict=True, frozen=True, extra="allow", alias_generator=_kebab, validate_by_name=True, cache_strings="none"
+        strict=True,
+        frozen=True,
+        extra="allow",
+        alias_generator=_kebab,
+        validate_by_name=True,
+        cache_strings="none",
+        defer_build=True,
     )
 
     def __eq__(self, other: object) -> bool:
@@ -83,7 +90,7 @@ class PolicyEntry(_Object):
     """One element of `policies`."""
 
     policy: Policy
-    summary: Summary = Summary()
+    summary: Summary = Summary.model_construct()
     failure_details: tuple[FailureDetail, ...] = ()
 
 
