@@ -150,7 +150,8 @@ def _weighed(deliveries: Iterable[Delivery], item: Item, trust: Trust) -> Iterat
                 one, reading=None, document=None, failure=why, octets=octets, authentication=said, refused=outcome
             )
         else:
-            yield replace(one, authentication=said)
+            one.authentication = said
+            yield one
 
 
 class _Verdict(NamedTuple):

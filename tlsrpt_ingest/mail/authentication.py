@@ -4,7 +4,7 @@ Pure: the keys of the DNS come through a function that is handed in.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING, Final
 
 from tlsrpt_ingest import limits
@@ -124,6 +124,11 @@ def organizational_domain(address: str | None) -> str | None:
     domain = (address or "").rpartition("@")[2].strip().rstrip(".>").lower()
     if not domain or " " in domain or len(domain) > limits.DOMAIN:
         return None
+    return _private_suffix(domain)
+
+
+@lru_cache(maxsize=4096)
+def _private_suffix(domain: str) -> str | None:
     return _suffixes().privatesuffix(domain)
 
 

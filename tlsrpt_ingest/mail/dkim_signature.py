@@ -18,10 +18,10 @@ from tlsrpt_ingest.verdict import Verdict
 Keys = Callable[[str], Sequence[bytes] | None]
 """The TXT records at a name, each in one piece; None where the DNS does not answer in time."""
 
-_FIELD: Final = b"dkim-signature"
-_FOLD: Final = re.compile(rb"\r?\n(?=[ \t])")
+_FIELD: Final = frozenset({b"dkim-signature"})
 _NAME: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]{0,250}[a-z0-9_])?")
-_BLANKS: Final = re.compile(rb"\s{16}")
+_BLANK: Final = bytes.maketrans(b"\t\n\r\f\v", b" " * 5)
+_BLANKS: Final = b" " * 16
 _RUN: Final = b" " * 256
 _SERVICES: Final = frozenset({"*", "email", "tlsrpt"})
 """Service types of keys that may sign a report (RFC 6376 section 3.6.1, RFC 8460 section 3): it is an e-mail too."""
@@ -45,10 +45,12 @@ class Signature:
 
 def signatures(octets: bytes) -> Iterator[Signature]:
     """The first limits.SIGNATURES of a message that can be read."""
-    for index, (_name, raw) in enumerate(fields(octets, {_FIELD})):
+    for index, (_name, raw) in enumerate(fields(octets, _FIELD)):
         if index == limits.SIGNATURES:
             return
-        tags = _tags(_FOLD.sub(b"", raw)) if len(raw) <= limits.SIGNATURE and not _BLANKS.search(raw) else {}
+        tags = {}
+        if len(raw) <= limits.SIGNATURE and _BLANKS not in raw.translate(_BLANK):
+            tags = _tags(raw.replace(b"\r\n", b"").replace(b"\n", b""))
         domain, selector = (tags.get(tag, "").lower().rstrip(".") for tag in "ds")
         if _NAME.fullmatch(domain) and _NAME.fullmatch(selector):
             yield Signature(index, tags, domain, selector)
@@ -138,10 +140,11 @@ def _tags(raw: bytes) -> dict[str, str]:
     """A tag-list (RFC 6376 section 3.2); empty where it is none, or has a tag twice."""
     found: dict[str, str] = {}
     for one in raw.decode("latin-1").split(";"):
-        name, equals, value = (piece.strip() for piece in one.partition("="))
+        name, equals, value = one.partition("=")
+        name = name.strip()
         if not name and not equals:
             continue
         if not equals or name in found:
             return {}
-        found[name] = value
+        found[name] = value.strip()
     return found

@@ -7,8 +7,9 @@ the message's octets, nothing is copied until a body is wanted, and whoever walk
 
 import binascii
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from tlsrpt_ingest import limits
@@ -108,15 +109,21 @@ def entity(octets: bytes, start: int, end: int) -> Entity:
     )
 
 
-def fields(octets: bytes, names: Collection[bytes]) -> Iterator[tuple[bytes, bytes]]:
+def fields(octets: bytes, names: frozenset[bytes]) -> Iterator[tuple[bytes, bytes]]:
     """Every field of the message's header with one of these names (lower case), from the top: name, raw value.
 
     Of a header of more than limits.HEADERS the beginning; a value is cut to limits.HEADER.
     """
     blank = _BLANK_LINE.search(octets, 0, limits.HEADERS)
-    for found in _FIELD.finditer(octets, 0, blank.start() + 1 if blank else min(len(octets), limits.HEADERS)):
-        if (name := found[1].lower()) in names:
-            yield name, found[2][: limits.HEADER].strip()
+    header = b"\n" + octets[: blank.start() + 1 if blank else limits.HEADERS]
+    for found in _named(names).finditer(header):
+        yield found[1].lower(), found[2][: limits.HEADER].strip()
+
+
+@cache
+def _named(names: frozenset[bytes]) -> re.Pattern[bytes]:
+    """Fields with these names. The line end in front is what the engine looks for: half of the time of `^`."""
+    return re.compile(rb"\n(%b)[ \t]*:(.*(?:\n[ \t].*)*)" % b"|".join(map(re.escape, names)), re.IGNORECASE)
 
 
 def bare_part(octets: bytes, start: int, end: int) -> Entity:
