@@ -125,18 +125,28 @@ class Client:
         assert criteria[0] == "UID"
         return [uid for uid in messages if any(_within(uid, one) for one in criteria[1].split(","))]
 
-    def fetch(self, uids: Sequence[int], items: Sequence[str]) -> dict[int, dict[bytes, Any]]:
+    @property
+    def _imap(self) -> "Client":
+        """What imapclient speaks through (`sources.imap_fetch` does too)."""
+        return self
+
+    def uid(self, command: str, numbers: str, items: str) -> tuple[str, list[Any]]:
+        """The answers as imaplib has them."""
+        assert command == "FETCH"
         self._step("FETCH")
         messages = self._box().messages
-        there = [uid for uid in uids if uid in messages]
-        if items == ["RFC822.SIZE"]:
-            return {uid: {b"RFC822.SIZE": len(messages[uid].octets)} for uid in there}
-        assert items == ["BODY.PEEK[]"]
+        there = [uid for uid in messages if any(_within(uid, one) for one in numbers.split(","))]
+        if items == "(RFC822.SIZE)":
+            return "OK", [b"%d (UID %d RFC822.SIZE %d)" % (uid, uid, len(messages[uid].octets)) for uid in there]
+        assert items == "(BODY.PEEK[])"
         if any(messages[uid].rotten for uid in there):
             raise imaplib.IMAP4.abort("EOF in the middle of a literal")
         # Somebody else's STORE, which no client asked for, stands under a sequence number (imapclient's reading).
-        unsolicited: dict[int, dict[bytes, Any]] = {1: {b"FLAGS": (b"$TlsrptDone",)}}
-        return unsolicited | {uid: {b"BODY[]": messages[uid].octets} for uid in there}
+        answers: list[Any] = [b"1 (FLAGS ($TlsrptDone))"]
+        for uid in there:
+            octets = messages[uid].octets
+            answers += [(b"%d (UID %d BODY[] {%d}" % (uid, uid, len(octets)), octets), b")"]
+        return "OK", answers
 
     # Changing
 

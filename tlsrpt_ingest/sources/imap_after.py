@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from tlsrpt_ingest.config import After
 from tlsrpt_ingest.outcome import Outcome
+from tlsrpt_ingest.sources.imap_fetch import BODY, fetch
 from tlsrpt_ingest.sources.imap_login import said
 from tlsrpt_ingest.sources.imap_session import LOST, Session
 
@@ -80,14 +81,13 @@ class Disposer:
 
     def _digest(self, uid: int) -> bytes | None:
         try:
-            answers = self._session.client.fetch([uid], ["BODY.PEEK[]"])
+            body = fetch(self._session.client, [uid], BODY).get(uid)
         except LOST as error:  # the network, or a message that has become rotten: it must not hold up the others
             self._session.again(error)
             return None
         except imaplib.IMAP4.error:
             return None
         self._session.steady()
-        body = answers.get(uid, {}).get(b"BODY[]")
         return None if body is None else hashlib.sha256(body).digest()
 
     def _once_more(self, action: str, uids: Sequence[int]) -> Iterator[int]:
