@@ -182,7 +182,7 @@ def _read(document: Document | Unreadable, mail: Mail) -> Iterable[_Verdict]:
     except Exception as error:  # noqa: BLE001 - one document never stops the run
         return (_Verdict(failure=unforeseen("document", error)),)
     if document.deviations:
-        reading = Reading(reading.members, document.deviations + reading.deviations)
+        reading = replace(reading, deviations=document.deviations + reading.deviations)
     return (_Verdict(reading, document.gzip or gzip.compress(document.octets, mtime=0)),)
 
 

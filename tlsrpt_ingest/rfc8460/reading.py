@@ -3,7 +3,7 @@
 Pure: no file, no network, no clock.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from pydantic import ValidationError
@@ -19,13 +19,15 @@ from tlsrpt_ingest.rfc8460.refusals import UnreadableReport
 _NO_HINTS = Hints()
 
 
-@dataclass(frozen=True)
+@dataclass  # a frozen one takes four times as long to make, and there is one for each report
 class Reading:
     """A report, and what had to be repaired to read it."""
 
     members: Members
     """The report as its JSON spells it, validated: dicts, tuples, datetimes in UTC; an absent one is absent or None."""
     deviations: tuple[Deviation, ...] = ()
+    may_be_unknown: bool = field(default=True, compare=False)
+    """Whether there may be members that RFC 8460 does not know; False where somebody has looked."""
 
     @cached_property
     def report(self) -> Report:
@@ -41,7 +43,7 @@ def read(document: bytes, hints: Hints = _NO_HINTS) -> Reading:
     0..2^63-1, both dates aware, UTC and between 1990 and 2100.
     """
     ordinary = read_ordinary(document)
-    return Reading(*ordinary) if ordinary else read_completely(document, hints)
+    return Reading(*ordinary, may_be_unknown=False) if ordinary else read_completely(document, hints)
 
 
 def read_completely(document: bytes, hints: Hints = _NO_HINTS) -> Reading:

@@ -47,11 +47,11 @@ def report_rows(reading: Reading, gzip: bytes) -> ReportRows:
     name, report_id = report.get("organization-name"), report["report-id"]
     start, end = stamp(period["start-datetime"]), stamp(period["end-datetime"])
     domains = [entry["policy"].get("policy-domain") for entry in policies]
-    known = _REPORT.issuperset(report) and _DATE_RANGE.issuperset(period)
+    look = reading.may_be_unknown
     details: list[Row] = []
     for position, entry in enumerate(policies):
         if found := entry.get("failure-details"):
-            details.extend(_failure_detail_rows(position, found))
+            details.extend(_failure_detail_rows(position, found, look=look))
     return ReportRows(
         identity(period["start-datetime"], identifying_fields(name, report_id, start, end, domains)),
         name,
@@ -60,8 +60,8 @@ def report_rows(reading: Reading, gzip: bytes) -> ReportRows:
         start,
         end,
         hashlib.sha256(gzip).digest(),
-        None if known else _text(_unknown(report, _REPORT) | _inside("date-range", period, _DATE_RANGE)),
-        [_policy_row(position, entry) for position, entry in enumerate(policies)],
+        _text(_unknown(report, _REPORT) | _inside("date-range", period, _DATE_RANGE)) if look else None,
+        [_policy_row(position, entry, look=look) for position, entry in enumerate(policies)],
         details,
         [(position, one.code, one.path) for position, one in enumerate(reading.deviations)],
         gzip,
@@ -121,9 +121,9 @@ def strings(texts: tuple[str, ...]) -> str:
     return f"[{','.join(map(encode_basestring, texts))}]"
 
 
-def _policy_row(position: int, entry: Mapping[str, Any]) -> Row:
+def _policy_row(position: int, entry: Mapping[str, Any], *, look: bool) -> Row:
+    """Its unknown members too, if `look`."""
     policy, summary = entry["policy"], entry.get("summary", _NONE)
-    known = _ENTRY.issuperset(entry) and _POLICY.issuperset(policy) and _SUMMARY.issuperset(summary)
     return (
         position,
         policy["policy-type"],
@@ -132,15 +132,13 @@ def _policy_row(position: int, entry: Mapping[str, Any]) -> Row:
         strings(tuple(policy.get("mx-host", ()))),
         summary.get("total-successful-session-count", 0),
         summary.get("total-failure-session-count", 0),
-        None
-        if known
-        else _text(
-            _unknown(entry, _ENTRY) | _inside("policy", policy, _POLICY) | _inside("summary", summary, _SUMMARY)
-        ),
+        _text(_unknown(entry, _ENTRY) | _inside("policy", policy, _POLICY) | _inside("summary", summary, _SUMMARY))
+        if look
+        else None,
     )
 
 
-def _failure_detail_rows(policy_position: int, details: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
+def _failure_detail_rows(policy_position: int, details: Iterable[Mapping[str, Any]], *, look: bool) -> Iterator[Row]:
     for position, detail in enumerate(details):
         get = detail.get
         yield (
@@ -154,7 +152,7 @@ def _failure_detail_rows(policy_position: int, details: Iterable[Mapping[str, An
             get("failed-session-count", 0),
             get("additional-information"),
             get("failure-reason-code"),
-            None if _DETAIL.issuperset(detail) else dumps(_unknown(detail, _DETAIL)),
+            _text(_unknown(detail, _DETAIL)) if look else None,
         )
 
 

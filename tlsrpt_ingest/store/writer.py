@@ -6,8 +6,7 @@ of its own pks went in: the same few statements on the three databases, and safe
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from itertools import chain
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, Table, func, select, text
 from sqlalchemy.exc import IntegrityError
@@ -131,7 +130,10 @@ class Writer:
 def _flat(rows: list[Row], many: int) -> Iterator[Row]:
     """The values of each so many rows as those of one statement."""
     for start in range(0, len(rows), many):
-        yield tuple(chain.from_iterable(rows[start : start + many]))
+        flat: list[Any] = []
+        for row in rows[start : start + many]:
+            flat += row  # half the time of chain.from_iterable
+        yield tuple(flat)
 
 
 def _ranges(pks: Sequence[int]) -> list[tuple[int, int]]:
