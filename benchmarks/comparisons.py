@@ -19,7 +19,7 @@ from benchmarks.setting import Setting
 from tests.servers.databases import postgresql_running
 from tests.servers.dovecot import PASSWORD
 
-BIG: Final = 100
+BIG: Final = 20
 """A big message is worth as many others."""
 
 INCUMBENT_LESS: Final = 4
