@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Result, Select, func, 
 
 from tlsrpt_ingest.rfc8460 import terms
 from tlsrpt_ingest.store import tables
+from tlsrpt_ingest.store.failed import COUNT, moments_of
 from tlsrpt_ingest.store.speaking import speaking
 
 DOMAINS: Final = 500
@@ -23,9 +24,6 @@ SENDERS: Final = 100
 RESULT_TYPES: Final = 10
 """Domains and senders that are told apart, those with the most reports, and result types of a domain that RFC 8460 does
 not list, the first that come. A stranger may invent names without end; whatever is beyond is counted as `others`."""
-
-COUNT: Final = 10**12
-"""The largest session count that enters a sum, as in the views."""
 
 ROWS: Final = 5_000
 """Rows that are fetched at a time."""
@@ -301,8 +299,4 @@ def _senders(connection: Connection, first: date, last: date) -> tuple[SenderDay
 def within(first: date, last: date) -> list[ColumnElement[bool]]:
     """Conditions on `report`: counted, and of the UTC days from `first` to `last`, both included."""
     report = tables.report.c
-    return [
-        report.conflicts_with.is_(None),
-        report.start_datetime >= datetime.combine(first, time()),
-        report.start_datetime < datetime.combine(last + timedelta(days=1), time()),
-    ]
+    return [report.conflicts_with.is_(None), *moments_of(report.start_datetime, first, last)]

@@ -13,7 +13,8 @@ from tlsrpt_ingest.outcome import Outcome
 from tlsrpt_ingest.rfc8460.explanations import host_name
 from tlsrpt_ingest.rfc8460.terms import POLICY_TYPES, RESULT_TYPES
 from tlsrpt_ingest.store import tables
-from tlsrpt_ingest.store.failed import COUNT, failed_sessions, moments_of
+from tlsrpt_ingest.store.days import within
+from tlsrpt_ingest.store.failed import COUNT, failed_sessions
 from tlsrpt_ingest.store.speaking import speaking
 
 OTHER: Final = "other"
@@ -39,21 +40,20 @@ class Measures:
 def measure(engine: Engine, now: datetime, days: int) -> Measures:
     """Measure the last `days` UTC days before the one of `now`, and that one."""
     since, until = now.date() - timedelta(days=days), now.date()
-    report = tables.report.c
-    within = [report.conflicts_with.is_(None), *moments_of(report.start_datetime, since, until)]
+    counted = within(since, until)
     with speaking(engine), engine.connect() as connection:
-        domains = _domains(connection, within)
-        sessions, latest = _sessions(connection, within, domains)
+        domains = _domains(connection, counted)
+        sessions, latest = _sessions(connection, counted, domains)
         return Measures(
             sessions,
             _failures(connection, since, until, domains),
             latest,
-            connection.scalar(select(func.max(report.start_datetime)).where(within[0], within[-1])),
+            connection.scalar(select(func.max(tables.report.c.start_datetime)).where(counted[0], counted[-1])),
             int(connection.scalar(select(func.count()).where(tables.delivery.c.outcome == str(Outcome.REJECTED))) or 0),
         )
 
 
-def _domains(connection: Connection, within: Sequence[ColumnElement[bool]]) -> list[str]:
+def _domains(connection: Connection, counted: Sequence[ColumnElement[bool]]) -> list[str]:
     """The domains with most reports, at most limits.SERIES; what is no host name is none of them."""
     policy = tables.policy.c
     sessions = _sum(policy.total_successful_session_count) + _sum(policy.total_failure_session_count)
@@ -61,7 +61,7 @@ def _domains(connection: Connection, within: Sequence[ColumnElement[bool]]) -> l
     rows = connection.scalars(
         select(policy.policy_domain)
         .join(tables.report, policy.report_pk == tables.report.c.pk)
-        .where(*within, policy.policy_domain.is_not(None))
+        .where(*counted, policy.policy_domain.is_not(None))
         .group_by(policy.policy_domain)
         .order_by(func.count().desc(), sessions.desc(), policy.policy_domain)
         .limit(limits.SERIES)
@@ -70,7 +70,7 @@ def _domains(connection: Connection, within: Sequence[ColumnElement[bool]]) -> l
 
 
 def _sessions(
-    connection: Connection, within: Sequence[ColumnElement[bool]], domains: Sequence[str]
+    connection: Connection, counted: Sequence[ColumnElement[bool]], domains: Sequence[str]
 ) -> tuple[dict[tuple[str, str], tuple[float, float]], dict[str, datetime]]:
     """Sessions by domain and policy type, and the start of the latest report by domain."""
     policy = tables.policy.c
@@ -83,7 +83,7 @@ def _sessions(
             func.max(tables.report.c.start_datetime),
         )
         .join(tables.report, policy.report_pk == tables.report.c.pk)
-        .where(*within)
+        .where(*counted)
         .group_by(*key)
     )
     sessions: dict[tuple[str, str], tuple[float, float]] = {}
